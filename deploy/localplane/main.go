@@ -1,0 +1,76 @@
+// Command localplane is a Kubernetes control plane in one multi-call binary: etcd, kube-apiserver and
+// kube-controller-manager, built from their published Go modules.
+//
+// Which one runs is decided by the name it was called by (so that links named after the three make a folder that
+// envtest accepts as KUBEBUILDER_ASSETS), or else by the first argument:
+//
+//	localplane kube-apiserver --version
+//
+// It is meant for development and tests on one machine, and ends when the process that started it ends.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	_ "time/tzdata" // CronJobs name time zones; the machine may have no zone files
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+	"k8s.io/component-base/cli"
+	_ "k8s.io/component-base/logs/json/register"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo"
+	_ "k8s.io/component-base/metrics/prometheus/version"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+)
+
+// components maps each component's name to its main function. Each takes its arguments from os.Args and returns the
+// exit code.
+var components = map[string]func() int{
+	"etcd": func() int {
+		etcdmain.Main(os.Args)
+		return 0
+	},
+	"kube-apiserver":          func() int { return cli.Run(apiserver.NewAPIServerCommand()) },
+	"kube-controller-manager": func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) },
+}
+
+func main() {
+	os.Exit(doMain(os.Stderr))
+}
+
+func doMain(stderr io.Writer) int {
+	name, args := component(os.Args)
+	run, ok := components[name]
+	if !ok {
+		fmt.Fprintf(stderr, "localplane: unknown component %q: call it as, or with a first argument of, one of %s\n",
+			name, strings.Join(names(), ", "))
+		return 2
+	}
+	os.Args = args
+	if err := endWithParent(); err != nil {
+		fmt.Fprintf(stderr, "localplane: cannot ask to be ended with the parent process: %v\n", err)
+		return 1
+	}
+	return run()
+}
+
+// component says which component argv asks for, and the arguments that are left for it.
+func component(argv []string) (name string, args []string) {
+	if name = filepath.Base(argv[0]); components[name] != nil || len(argv) < 2 {
+		return name, argv
+	}
+	return argv[1], argv[1:]
+}
+
+func names() []string {
+	all := make([]string, 0, len(components))
+	for name := range components {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
