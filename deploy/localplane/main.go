@@ -6,12 +6,14 @@
 //
 //	localplane kube-apiserver --version
 //
-// It is meant for development and tests on one machine, and ends when the process that started it ends.
+// It is meant for development and tests on one machine, and ends when the process that started it ends, however that
+// ends.
 package main
 
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,7 +49,7 @@ func doMain(stderr io.Writer) int {
 	run, ok := components[name]
 	if !ok {
 		fmt.Fprintf(stderr, "localplane: unknown component %q: call it as, or with a first argument of, one of %s\n",
-			name, strings.Join(names(), ", "))
+			name, strings.Join(slices.Sorted(maps.Keys(components)), ", "))
 		return 2
 	}
 	os.Args = args
@@ -64,13 +66,4 @@ func component(argv []string) (name string, args []string) {
 		return name, argv
 	}
 	return argv[1], argv[1:]
-}
-
-func names() []string {
-	all := make([]string, 0, len(components))
-	for name := range components {
-		all = append(all, name)
-	}
-	slices.Sort(all)
-	return all
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"runtime"
@@ -26,6 +27,9 @@ func endWithParent() error {
 	signal.Notify(died, parentDied)
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(parentDied), 0, 0, 0); err != nil {
 		return err
+	}
+	if os.Getppid() != parent {
+		return errors.New("it has ended already")
 	}
 	go func() {
 		for range died {

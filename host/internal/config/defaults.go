@@ -1,0 +1,36 @@
+package config
+
+// What a config file leaves out.
+const (
+	DefaultMemory          Size     = "64Mi"
+	DefaultTimeout         Duration = "5s"
+	DefaultRequest         Size     = "16Mi"
+	DefaultResponse        Size     = "4Mi"
+	DefaultResync          Duration = "10h"
+	DefaultWorkers                  = 4
+	DefaultMaxPerReconcile          = 100
+)
+
+func (c *Config) setDefaults() {
+	for name, module := range c.Modules {
+		limits := &module.Limits
+		setDefault(&limits.Memory, DefaultMemory)
+		setDefault(&limits.Timeout, DefaultTimeout)
+		setDefault(&limits.Request, DefaultRequest)
+		setDefault(&limits.Response, DefaultResponse)
+		c.Modules[name] = module
+	}
+	for i := range c.Controllers {
+		controller := &c.Controllers[i]
+		setDefault(&controller.Workers, DefaultWorkers)
+		setDefault(&controller.Resync, DefaultResync)
+		setDefault(&controller.Prune.MaxPerReconcile, DefaultMaxPerReconcile)
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var unset T
+	if *field == unset {
+		*field = value
+	}
+}

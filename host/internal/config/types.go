@@ -1,0 +1,102 @@
+// Package config reads the host's config file: its types, and how it is loaded, defaulted and validated.
+package config
+
+import (
+	"encoding/json"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// The type that a config file must say it is.
+const (
+	APIVersion = "wasmloop.dev/v1alpha1"
+	Kind       = "HostConfig"
+)
+
+// Config is a config file: the modules that the host loads, and the controllers that they are the logic of.
+type Config struct {
+	// APIVersion is wasmloop.dev/v1alpha1.
+	APIVersion string `json:"apiVersion"`
+	// Kind is HostConfig.
+	Kind string `json:"kind"`
+	// Modules are the WebAssembly modules, by a name of your choice.
+	Modules map[string]Module `json:"modules"`
+	// Controllers are run side by side. Names are unique.
+	Controllers []Controller `json:"controllers"`
+}
+
+// Module says where a module comes from and what a call of it may use.
+type Module struct {
+	// Source is where the module comes from: file://PATH. A relative path starts at the config file.
+	Source string `json:"source"`
+	// Limits bound each call.
+	Limits Limits `json:"limits,omitzero"`
+}
+
+// Limits bound what one call of a module may use.
+type Limits struct {
+	// Memory bounds the module's linear memory. Default 64Mi, at most 4Gi.
+	Memory Size `json:"memory,omitempty"`
+	// Timeout bounds the time of a call. Default 5s.
+	Timeout Duration `json:"timeout,omitempty"`
+	// Request bounds the size of an encoded request. Default 16Mi.
+	Request Size `json:"request,omitempty"`
+	// Response bounds the size of an encoded response. Default 4Mi.
+	Response Size `json:"response,omitempty"`
+}
+
+// Controller binds a kind of object to the module that reconciles it.
+type Controller struct {
+	// Name identifies the controller in logs, metrics, events, field managers and ownership: a DNS label. Objects
+	// that a controller made are its own by this name, so a renamed controller does not know them.
+	Name string `json:"name"`
+	// Module is the name of an entry of modules.
+	Module string `json:"module"`
+	// For is the kind that is reconciled, or a list of kinds.
+	For []GroupVersionKind `json:"for"`
+	// Owns are the kinds that the module may return as children, one version per kind. They are watched.
+	Owns []GroupVersionKind `json:"owns,omitempty"`
+	// Clock gives the module the time, and lets it ask to be called again after some time. Without it the same request
+	// always has the same answer. Default false.
+	Clock bool `json:"clock,omitempty"`
+	// Adopt lets the controller take over an object that it wants as a child, that exists already, and that nobody
+	// controls. Default false: such an object is left alone, and an event says so.
+	Adopt bool `json:"adopt,omitempty"`
+	// Prune says how children that a module no longer wants are deleted.
+	Prune Prune `json:"prune,omitzero"`
+	// Workers is how many objects are reconciled at the same time. Default 4.
+	Workers int `json:"workers,omitempty"`
+	// Resync is the time after which an object is looked at again though nothing happened. Default 10h.
+	Resync Duration `json:"resync,omitempty"`
+	// Settings are handed to the module as they are: an object of the module's own form.
+	Settings json.RawMessage `json:"settings,omitempty"`
+}
+
+// Prune bounds the deletion of children.
+type Prune struct {
+	// MaxPerReconcile is the most children that one reconcile may delete. One that would delete more deletes none, and
+	// an event says so. Default 100.
+	MaxPerReconcile int `json:"maxPerReconcile,omitempty"`
+}
+
+// GroupVersionKind names a kind as objects do.
+type GroupVersionKind struct {
+	// APIVersion is GROUP/VERSION, or VERSION for the core group.
+	APIVersion string `json:"apiVersion"`
+	// Kind is the kind's name in CamelCase.
+	Kind string `json:"kind"`
+}
+
+// Schema returns k as apimachinery has it.
+func (k GroupVersionKind) Schema() schema.GroupVersionKind {
+	return schema.FromAPIVersionAndKind(k.APIVersion, k.Kind)
+}
+
+// String returns KIND.VERSION.GROUP, as kubectl takes it.
+func (k GroupVersionKind) String() string {
+	gvk := k.Schema()
+	if gvk.Group == "" {
+		return k.Kind + "." + gvk.Version
+	}
+	return k.Kind + "." + gvk.Version + "." + gvk.Group
+}

@@ -1,0 +1,137 @@
+package config
+
+import (
+	"bytes"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+const (
+	fileScheme = "file://"
+	// maxMemory is all that a 32-bit module can address.
+	maxMemory = 4 << 30
+)
+
+func (c *Config) validate() field.ErrorList {
+	var faults field.ErrorList
+	faults = append(faults, exactly(field.NewPath("apiVersion"), c.APIVersion, APIVersion)...)
+	faults = append(faults, exactly(field.NewPath("kind"), c.Kind, Kind)...)
+	for _, name := range slices.Sorted(maps.Keys(c.Modules)) {
+		faults = append(faults, c.Modules[name].validate(field.NewPath("modules").Child(name))...)
+	}
+	if len(c.Controllers) == 0 {
+		faults = append(faults, field.Required(field.NewPath("controllers"), "a host needs at least one controller"))
+	}
+	byName := map[string]bool{}
+	for i := range c.Controllers {
+		path, controller := field.NewPath("controllers").Index(i), &c.Controllers[i]
+		faults = append(faults, controller.validate(path, c.Modules)...)
+		if byName[controller.Name] {
+			faults = append(faults, field.Duplicate(path.Child("name"), controller.Name))
+		}
+		byName[controller.Name] = true
+	}
+	return faults
+}
+
+func exactly(path *field.Path, got, want string) field.ErrorList {
+	if got == want {
+		return nil
+	}
+	return field.ErrorList{field.NotSupported(path, got, []string{want})}
+}
+
+func (m Module) validate(path *field.Path) field.ErrorList {
+	faults := validateSource(path.Child("source"), m.Source)
+	limits := path.Child("limits")
+	faults = append(faults, validateSize(limits.Child("memory"), m.Limits.Memory, maxMemory)...)
+	faults = append(faults, validateSize(limits.Child("request"), m.Limits.Request, maxMemory)...)
+	faults = append(faults, validateSize(limits.Child("response"), m.Limits.Response, maxMemory)...)
+	return append(faults, validateDuration(limits.Child("timeout"), m.Limits.Timeout)...)
+}
+
+func validateSource(path *field.Path, source string) field.ErrorList {
+	switch {
+	case source == "":
+		return field.ErrorList{field.Required(path, "for example file://modules/mine.wasm")}
+	case !strings.HasPrefix(source, fileScheme) || source == fileScheme:
+		scheme := source
+		if parsed, err := url.Parse(source); err == nil && parsed.Scheme != "" {
+			scheme = parsed.Scheme + "://"
+		}
+		return field.ErrorList{field.NotSupported(path, scheme, []string{fileScheme + "PATH"})}
+	default:
+		return nil
+	}
+}
+
+func validateSize(path *field.Path, size Size, most int64) field.ErrorList {
+	bytes, err := size.Bytes()
+	switch {
+	case err != nil:
+		return field.ErrorList{field.Invalid(path, string(size), err.Error())}
+	case bytes > most:
+		return field.ErrorList{field.TooLong(path, string(size), int(most))}
+	default:
+		return nil
+	}
+}
+
+func validateDuration(path *field.Path, duration Duration) field.ErrorList {
+	if _, err := duration.Duration(); err != nil {
+		return field.ErrorList{field.Invalid(path, string(duration), err.Error())}
+	}
+	return nil
+}
+
+func (c *Controller) validate(path *field.Path, modules map[string]Module) field.ErrorList {
+	var faults field.ErrorList
+	for _, message := range validation.IsDNS1123Label(c.Name) {
+		faults = append(faults, field.Invalid(path.Child("name"), c.Name, message))
+	}
+	if _, ok := modules[c.Module]; !ok {
+		faults = append(faults, field.NotSupported(path.Child("module"), c.Module, slices.Sorted(maps.Keys(modules))))
+	}
+	if len(c.For) == 0 {
+		faults = append(faults, field.Required(path.Child("for"), "a controller reconciles at least one kind"))
+	}
+	faults = append(faults, validateKinds(path.Child("for"), c.For)...)
+	faults = append(faults, validateKinds(path.Child("owns"), c.Owns)...)
+	if c.Workers < 0 {
+		faults = append(faults, field.Invalid(path.Child("workers"), c.Workers, "must not be negative"))
+	}
+	if c.Prune.MaxPerReconcile < 0 {
+		faults = append(faults, field.Invalid(path.Child("prune", "maxPerReconcile"), c.Prune.MaxPerReconcile, "must not be negative"))
+	}
+	if settings := bytes.TrimSpace(c.Settings); len(settings) > 0 && settings[0] != '{' {
+		faults = append(faults, field.Invalid(path.Child("settings"), string(settings), "must be an object"))
+	}
+	return append(faults, validateDuration(path.Child("resync"), c.Resync)...)
+}
+
+// validateKinds also refuses one kind in two versions: both would be the same objects.
+func validateKinds(path *field.Path, kinds []GroupVersionKind) field.ErrorList {
+	var faults field.ErrorList
+	seen := map[schema.GroupKind]bool{}
+	for i, kind := range kinds {
+		item := path.Index(i)
+		if gv, err := schema.ParseGroupVersion(kind.APIVersion); err != nil || gv.Version == "" {
+			faults = append(faults, field.Invalid(item.Child("apiVersion"), kind.APIVersion, "want GROUP/VERSION, or v1 for the core group"))
+		}
+		if kind.Kind == "" {
+			faults = append(faults, field.Required(item.Child("kind"), "the kind's name, like ConfigMap"))
+		}
+		if groupKind := kind.Schema().GroupKind(); seen[groupKind] {
+			faults = append(faults, field.Duplicate(item, kind.String()))
+		} else {
+			seen[groupKind] = true
+		}
+	}
+	return faults
+}

@@ -1,0 +1,85 @@
+package guest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// LoadError says why a module cannot be run at all.
+type LoadError struct {
+	// Reason says what is wrong with the module, and where it can be said, what to do.
+	Reason string
+	// Cause is the error underneath, if there is one.
+	Cause error
+}
+
+// Error returns the reason and its cause.
+func (e *LoadError) Error() string {
+	if e.Cause == nil {
+		return "cannot load the module: " + e.Reason
+	}
+	return "cannot load the module: " + e.Reason + ": " + e.Cause.Error()
+}
+
+// Unwrap returns the cause.
+func (e *LoadError) Unwrap() error { return e.Cause }
+
+// LimitError says that a call was ended because it went over one of its Limits.
+type LimitError struct {
+	// Limit is the limit's name as in the config: memory, timeout, request, response.
+	Limit string
+	// Allowed is the limit, Used what the call asked for, both as a person would write them.
+	Allowed, Used string
+}
+
+// Error names the limit and the amounts.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("module went over its %s limit: %s is allowed, it took %s", e.Limit, e.Allowed, e.Used)
+}
+
+// TrapError says that a module ended abnormally: a trap, a panic or an exit with another status than 0.
+type TrapError struct {
+	// Cause says what happened.
+	Cause error
+	// Output is the beginning of what the module wrote to stderr, where languages report their panics.
+	Output string
+}
+
+// Error returns the module's own words where there are any, otherwise the cause.
+func (e *TrapError) Error() string {
+	cause, _, _ := strings.Cut(e.Cause.Error(), "\n") // below the first line stands the Wasm stack
+	if e.Output == "" {
+		return "module trapped: " + cause
+	}
+	return "module trapped: " + cause + ": " + e.Output
+}
+
+// Unwrap returns the cause.
+func (e *TrapError) Unwrap() error { return e.Cause }
+
+// ModuleError is a failure that the module itself reported.
+type ModuleError struct {
+	// Message is the module's.
+	Message string
+	// IsTerminal is true if another try with the same request is of no use.
+	IsTerminal bool
+}
+
+// Error returns the module's message.
+func (e *ModuleError) Error() string { return "module failed: " + e.Message }
+
+// Terminal says whether another try with the same request is of no use.
+func (e *ModuleError) Terminal() bool { return e.IsTerminal }
+
+// bytesText writes a number of bytes as a person would.
+func bytesText(n uint64) string {
+	const ki, mi = 1 << 10, 1 << 20
+	switch {
+	case n >= mi:
+		return fmt.Sprintf("%.4g MiB", float64(n)/mi)
+	case n >= ki:
+		return fmt.Sprintf("%.4g KiB", float64(n)/ki)
+	default:
+		return fmt.Sprintf("%d bytes", n)
+	}
+}

@@ -1,0 +1,89 @@
+package sdk
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"strings"
+)
+
+// maxLabel is how long a DNS label, and so most names, and a label value may be.
+const maxLabel = 63
+
+// hashDigits is how many digits of a hash make a shortened name unique again.
+const hashDigits = 10
+
+// Name joins parts with "-" to a child's name, such as Name("viewer", req.Name). The result is a valid DNS label, which
+// the names of all common kinds may be: where the joined parts are longer than 63 characters, or have characters other
+// than lower-case letters, digits and "-" (an object's name may have dots, a Service's may not), they are shortened or
+// replaced, and a hash of the original is appended, so that different parts keep giving different names.
+func Name(parts ...string) string {
+	joined := strings.Join(parts, "-")
+	label := strings.Trim(strings.Map(labelRune, joined), "-")
+	if label == joined && len(label) <= maxLabel {
+		return label
+	}
+	return shorten(label, joined)
+}
+
+// labelRune returns what stands for c in a DNS label.
+func labelRune(c rune) rune {
+	switch {
+	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		return c
+	case 'A' <= c && c <= 'Z':
+		return c - 'A' + 'a'
+	default:
+		return '-'
+	}
+}
+
+// shorten cuts text so that a hash of original fits behind it.
+func shorten(text, original string) string {
+	keep := min(len(text), maxLabel-hashDigits-1)
+	prefix := strings.TrimRight(text[:keep], "-._")
+	return strings.TrimLeft(prefix+"-"+hash([]byte(original))[:hashDigits], "-")
+}
+
+// LabelValue returns text as a label's value: as it is if it has at most 63 characters, else shortened, with a hash.
+func LabelValue(text string) string {
+	if len(text) <= maxLabel {
+		return text
+	}
+	return shorten(text, text)
+}
+
+// AppLabels returns the recommended labels app.kubernetes.io/name and app.kubernetes.io/instance for the children that
+// run app on behalf of the object named instance. They make a good selector, since they never change.
+func AppLabels(app, instance string) map[string]string {
+	return map[string]string{
+		"app.kubernetes.io/name":     LabelValue(app),
+		"app.kubernetes.io/instance": LabelValue(instance),
+	}
+}
+
+// MergeLabels returns the union of sets of labels or annotations. Later ones win.
+func MergeLabels(sets ...map[string]string) map[string]string {
+	merged := make(map[string]string)
+	for _, set := range sets {
+		maps.Copy(merged, set)
+	}
+	return merged
+}
+
+// Hash returns a short hash of value's JSON encoding, 16 hexadecimal digits. In an annotation of a pod template it
+// makes pods roll when what they mount changes. It is no protection against someone who looks for collisions.
+func Hash(value any) string {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(fmt.Sprintf("sdk.Hash: %v", err)) // only a programming mistake, like a channel in a struct
+	}
+	return hash(data)
+}
+
+func hash(data []byte) string {
+	sum := fnv.New64a()
+	sum.Write(data)
+	return fmt.Sprintf("%016x", sum.Sum64())
+}

@@ -1,0 +1,167 @@
+package sdk
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// Request is all that a module may know in one reconcile. Its Meta is the reconciled object's, so req.Name and
+// req.Namespace are the object's.
+type Request[T any] struct {
+	Meta
+	// Object is the reconciled object.
+	Object T
+	// Controller is the controller's name in the host's config.
+	Controller string
+	// Finalizing is true when the object is being deleted and the controller asked for finalize calls. The module then
+	// cleans up, and lets the finalizer go with Response.Finalized.
+	Finalizing bool
+	// Now is the time of the call, for controllers with `clock: true`. It is zero for all others.
+	Now time.Time
+
+	wire *abi.Request
+}
+
+func decodeRequest[T any](data []byte) (*Request[T], error) {
+	wire, err := abi.DecodeRequest(data)
+	if err != nil {
+		return nil, err
+	}
+	req := &Request[T]{Controller: wire.Controller, Finalizing: wire.Finalizing, wire: wire}
+	if req.Meta, err = decodeMeta(wire.Object); err != nil {
+		return nil, err
+	}
+	if err := decode(wire.Object, &req.Object, req.Kind, req.Namespace, req.Name); err != nil {
+		return nil, err
+	}
+	if wire.Now == "" {
+		return req, nil
+	}
+	if req.Now, err = time.Parse(time.RFC3339Nano, wire.Now); err != nil {
+		return nil, fmt.Errorf("cannot decode the request's time: %w", err)
+	}
+	return req, nil
+}
+
+func decodeMeta(object json.RawMessage) (Meta, error) {
+	var head struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+		Metadata   Meta   `json:"metadata"`
+	}
+	if err := json.Unmarshal(object, &head); err != nil {
+		return Meta{}, Terminalf("cannot decode the object's metadata: %w", err)
+	}
+	head.Metadata.APIVersion, head.Metadata.Kind = head.APIVersion, head.Kind
+	return head.Metadata, nil
+}
+
+// decode decodes an object. Its error is terminal: the same bytes will not fit the type the next time either.
+func decode(data json.RawMessage, into any, kind, namespace, name string) error {
+	if err := json.Unmarshal(data, into); err != nil {
+		return Terminalf("cannot decode %s %s: %w", kind, abi.NameKey(namespace, name), err)
+	}
+	return nil
+}
+
+// DecodeSettings decodes the controller's settings from the config into a pointer to a struct or map. What the settings
+// leave out stays as it is, so defaults are set before the call. A setting that into does not have is an error: it is
+// most likely a spelling mistake.
+func (r *Request[T]) DecodeSettings(into any) error {
+	if len(r.wire.Settings) == 0 {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(r.wire.Settings))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil && err != io.EOF {
+		return Terminalf("cannot decode the settings of controller %s: %w", r.Controller, err)
+	}
+	return nil
+}
+
+// Child returns the observed child of this kind and name, decoded as a C, and whether there is one; without one it is a
+// zero C. C is map[string]any or a struct with the fields that the module looks at. The name is one in the reconciled
+// object's namespace, or that of a cluster-scoped child; write "namespace/name" for a child elsewhere.
+//
+// A kind that the controller's config does not list under owns is an error, since its children cannot be seen.
+func Child[C, T any](req *Request[T], apiVersion, kind, name string) (C, bool, error) {
+	objects, err := req.ownedKind(apiVersion, kind)
+	if err != nil {
+		return *new(C), false, err
+	}
+	return find[C](objects, kind, req.Namespace, name)
+}
+
+// Children returns all observed children of this kind, decoded as Cs, in the order of their namespaces and names.
+func Children[C, T any](req *Request[T], apiVersion, kind string) ([]C, error) {
+	objects, err := req.ownedKind(apiVersion, kind)
+	if err != nil {
+		return nil, err
+	}
+	return all[C](objects, kind)
+}
+
+// RelatedObject returns a related object as Child returns a child. Until the host has seen the response that asks for
+// it, it is not there: the host calls the module again with it before anything is applied.
+func RelatedObject[C, T any](req *Request[T], apiVersion, kind, name string) (C, bool, error) {
+	return find[C](req.wire.Related[abi.KindKey(apiVersion, kind)], kind, req.Namespace, name)
+}
+
+// RelatedObjects returns all related objects of this kind, as Children returns children.
+func RelatedObjects[C, T any](req *Request[T], apiVersion, kind string) ([]C, error) {
+	return all[C](req.wire.Related[abi.KindKey(apiVersion, kind)], kind)
+}
+
+func (r *Request[T]) ownedKind(apiVersion, kind string) (map[string]json.RawMessage, error) {
+	key := abi.KindKey(apiVersion, kind)
+	objects, ok := r.wire.Children[key]
+	if !ok {
+		return nil, Terminalf("children of kind %s are not in the request: list the kind under owns in the config of controller %s", key, r.Controller)
+	}
+	return objects, nil
+}
+
+// find looks for a name as the namespace's first and then as it is, which is how a cluster-scoped object or one of
+// another namespace is named. A kind has one scope, so the two never meet.
+func find[C any](objects map[string]json.RawMessage, kind, namespace, name string) (object C, found bool, err error) {
+	data, found := objects[abi.NameKey(namespace, name)]
+	if !found {
+		namespace = ""
+		data, found = objects[name]
+	}
+	if !found {
+		return object, false, nil
+	}
+	err = decode(data, &object, kind, namespace, name)
+	return object, err == nil, err
+}
+
+func all[C any](objects map[string]json.RawMessage, kind string) ([]C, error) {
+	list := make([]C, 0, len(objects))
+	for _, key := range slices.SortedFunc(maps.Keys(objects), compareKeys) {
+		var object C
+		if err := decode(objects[key], &object, kind, "", key); err != nil {
+			return nil, err
+		}
+		list = append(list, object)
+	}
+	return list, nil
+}
+
+// compareKeys orders by namespace, then by name. The keys' own order differs where one namespace begins with another.
+func compareKeys(a, b string) int {
+	namespaceA, nameA, _ := strings.Cut(a, "/")
+	namespaceB, nameB, _ := strings.Cut(b, "/")
+	if c := strings.Compare(namespaceA, namespaceB); c != 0 {
+		return c
+	}
+	return strings.Compare(nameA, nameB)
+}
