@@ -37,8 +37,10 @@ func (o Object) WithLabels(labels map[string]string) Object {
 }
 
 // Meta is what identifies an object, and the metadata that a module may read but not own. managedFields and
-// resourceVersion are never part of a request.
+// resourceVersion are never part of a request. A struct for an object that is only read has it as its
+// Metadata, with the tag `json:"metadata"`.
 type Meta struct {
+	// APIVersion and Kind are those of the reconciled object. They are empty elsewhere.
 	APIVersion string `json:"-"`
 	Kind       string `json:"-"`
 	Name       string `json:"name"`

@@ -5,7 +5,7 @@ import "github.com/wasmloop/wasmloop/sdk"
 
 func init() { sdk.Register(reconcile) }
 
-func main() {}
+func main() { sdk.Main() }
 
 // pod is all of a Pod that this module looks at: its name is in the request's metadata.
 type pod struct{}

@@ -11,6 +11,9 @@ import (
 // HostPrefix begins the labels, annotations and finalizers that are the host's own. A module must not set them.
 const HostPrefix = "wasmloop.dev/"
 
+// hostKey says why a key with HostPrefix is refused.
+const hostKey = "keys under " + HostPrefix + " belong to the host"
+
 // serverMetadata is the metadata that belongs to the API server or the host; a module must not return it in a child.
 var serverMetadata = []string{
 	"uid", "resourceVersion", "generation", "managedFields", "ownerReferences", "selfLink",
@@ -186,7 +189,7 @@ func decodeLabel(path string, value any, target **string) *DecodeError {
 func checkHostKeys[V any](path string, values map[string]V) *DecodeError {
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if strings.HasPrefix(key, HostPrefix) {
-			return &DecodeError{join(path, keySegment(key)), "keys under " + HostPrefix + " belong to the host"}
+			return &DecodeError{join(path, keySegment(key)), hostKey}
 		}
 	}
 	return nil
@@ -256,10 +259,18 @@ func decodeRequirement(path string, value any, r *LabelSelectorRequirement) *Dec
 		return err
 	}
 	switch r.Operator {
-	case "In", "NotIn", "Exists", "DoesNotExist":
-		return nil
+	case "In", "NotIn":
+		if len(r.Values) == 0 {
+			return &DecodeError{join(path, "values"), r.Operator + " needs values"}
+		}
+	case "Exists", "DoesNotExist":
+		if len(r.Values) > 0 {
+			return &DecodeError{join(path, "values"), r.Operator + " takes no values"}
+		}
+	default:
+		return &DecodeError{join(path, "operator"), fmt.Sprintf("want In, NotIn, Exists or DoesNotExist, got %q", r.Operator)}
 	}
-	return &DecodeError{path + ".operator", fmt.Sprintf("want In, NotIn, Exists or DoesNotExist, got %q", r.Operator)}
+	return nil
 }
 
 func decodeEvent(path string, value any, e *Event) *DecodeError {
@@ -295,11 +306,16 @@ func decodeChild(path string, value any, child *Object) *DecodeError {
 			return err
 		}
 	}
+	path = join(path, "metadata")
+	value, ok := object["metadata"]
+	if !ok {
+		return &DecodeError{path, "required"}
+	}
 	var metadata map[string]any
-	if err := typed(join(path, "metadata"), object["metadata"], &metadata); err != nil {
+	if err := typed(path, value, &metadata); err != nil {
 		return err
 	}
-	return checkMetadata(join(path, "metadata"), metadata)
+	return checkMetadata(path, metadata)
 }
 
 func requiredText(path string, object map[string]any, name string) *DecodeError {
@@ -336,6 +352,23 @@ func checkMetadata(path string, metadata map[string]any) *DecodeError {
 			return err
 		}
 	}
+	return checkFinalizers(join(path, "finalizers"), metadata["finalizers"])
+}
+
+// checkFinalizers checks a child's finalizers. Null counts as absent.
+func checkFinalizers(path string, value any) *DecodeError {
+	if value == nil {
+		return nil
+	}
+	var finalizers []string
+	if err := listOf(&finalizers, decodeText)(path, value); err != nil {
+		return err
+	}
+	for i, finalizer := range finalizers {
+		if strings.HasPrefix(finalizer, HostPrefix) {
+			return &DecodeError{path + indexSegment(i), hostKey}
+		}
+	}
 	return nil
 }
 
@@ -344,8 +377,8 @@ func checkLabels(path string, value any) *DecodeError {
 	if value == nil {
 		return nil
 	}
-	var values map[string]any
-	if err := typed(path, value, &values); err != nil {
+	var values map[string]string
+	if err := mapOf(&values, decodeString)(path, value); err != nil {
 		return err
 	}
 	return checkHostKeys(path, values)

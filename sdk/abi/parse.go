@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -56,8 +58,9 @@ func join(path, segment string) string {
 	return path + "." + segment
 }
 
-// parse reads one JSON document, more strictly than encoding/json: a duplicate key, invalid UTF-8, a number out of
-// range and anything after the document's end are errors. Whole numbers become int64, others float64.
+// parse reads one JSON document, more strictly than encoding/json: a duplicate key, invalid UTF-8, half of a surrogate
+// pair, a number out of range and anything after the document's end are errors. Whole numbers, however they are
+// written, become int64 if they fit, others float64; so what was parsed encodes to what parses to the same.
 func parse(data []byte) (any, *DecodeError) {
 	if !utf8.Valid(data) {
 		return nil, &DecodeError{Message: "not valid UTF-8"}
@@ -200,7 +203,42 @@ func (p *parser) unquote(quoted []byte, escaped bool) (s string, err *DecodeErro
 	if json.Unmarshal(quoted, &s) != nil {
 		return "", p.errorf("a string with a bad escape ends")
 	}
+	if strings.ContainsRune(s, utf8.RuneError) && loneSurrogate(quoted) {
+		return "", p.errorf("a string with half of a surrogate pair ends")
+	}
 	return s, nil
+}
+
+// loneSurrogate tells whether the valid JSON string has an escape that is half of a surrogate pair. encoding/json would
+// silently replace it.
+func loneSurrogate(quoted []byte) bool {
+	for i := 0; i < len(quoted); i++ {
+		if quoted[i] != '\\' {
+			continue
+		}
+		high := escapedRune(quoted[i:])
+		i++ // an escaped backslash begins no escape
+		if !utf16.IsSurrogate(high) {
+			continue
+		}
+		if utf16.DecodeRune(high, escapedRune(quoted[i+5:])) == utf8.RuneError {
+			return true
+		}
+		i += len(`\uDC00`) + len(`DC00`)
+	}
+	return false
+}
+
+// escapedRune returns the rune of the \u escape that text begins with, or -1.
+func escapedRune(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return -1
+	}
+	r, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(r)
 }
 
 func (p *parser) number() (any, *DecodeError) {
@@ -218,6 +256,9 @@ func (p *parser) number() (any, *DecodeError) {
 	number, err := strconv.ParseFloat(string(text), 64)
 	if err != nil {
 		return nil, p.errorf("number %q is out of range", text)
+	}
+	if number == math.Trunc(number) && -1<<63 <= number && number < 1<<63 {
+		return int64(number), nil
 	}
 	return number, nil
 }

@@ -49,10 +49,11 @@ type Reference struct {
 
 // Related asks for objects of one kind: by names, by label selector, or all of a namespace where both are absent.
 type Related struct {
-	APIVersion    string         `json:"apiVersion"`
-	Kind          string         `json:"kind"`
-	Namespace     string         `json:"namespace,omitempty"`
-	Names         []string       `json:"names,omitempty"`
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Namespace  string `json:"namespace,omitempty"`
+	// Names are the names to get. Nil: not by names. Empty but not nil: none.
+	Names         []string       `json:"names,omitzero"`
 	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
 }
 

@@ -1,0 +1,142 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/go-logr/logr"
+
+	"github.com/wasmloop/wasmloop/host/internal/apply"
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// call asks the module, and checks its answer.
+func (r *Reconciler) call(ctx context.Context, observed *observation) (*abi.Response, *fault) {
+	request, err := r.request(observed)
+	if err != nil {
+		return nil, &fault{reasonModuleFailed, err}
+	}
+	encoded, err := r.module.Call(ctx, request, logTo(logr.FromContextOrDiscard(ctx)))
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, &fault{"", err} // we are being stopped
+		}
+		return nil, &fault{reasonModuleFailed, err}
+	}
+	response, err := abi.DecodeResponse(encoded)
+	if err == nil {
+		err = r.check(observed, response)
+	}
+	if err != nil {
+		return nil, &fault{reasonInvalidResponse, fmt.Errorf("invalid response from the module: %w", err)}
+	}
+	if response.Error != nil {
+		return nil, &fault{reasonModuleFailed, &reportedError{response.Error}}
+	}
+	return response, nil
+}
+
+// reportedError is an error that the module answered with.
+type reportedError struct{ reported *abi.Error }
+
+// Error returns the module's message.
+func (e *reportedError) Error() string { return "module failed: " + e.reported.Message }
+
+// Terminal says whether another try is of no use before something changes.
+func (e *reportedError) Terminal() bool { return e.reported.Terminal }
+
+// check checks what depends on the controller and the object, and completes the children's namespaces.
+func (r *Reconciler) check(observed *observation, response *abi.Response) error {
+	if len(response.Related) > 0 {
+		return &abi.DecodeError{Path: "related[0]", Message: "the controller's config does not allow any related objects"}
+	}
+	if response.RequeueAfter > 0 && !r.controller.Clock {
+		return &abi.DecodeError{Path: "requeueAfter", Message: "needs clock: true in the controller's config: without a clock the answer would be the same again"}
+	}
+	for i, child := range response.Children {
+		if err := r.checkChild(child, observed.object.GetNamespace()); err != nil {
+			return &abi.DecodeError{Path: fmt.Sprintf("children[%d]", i), Message: err.Error()}
+		}
+	}
+	return response.CheckChildren(reference(apply.OwnerOf(r.controller.Name, observed.object)))
+}
+
+func reference(owner apply.Owner) abi.Reference {
+	return abi.Reference{
+		APIVersion: owner.Kind.GroupVersion().String(), Kind: owner.Kind.Kind, Namespace: owner.Namespace, Name: owner.Name,
+	}
+}
+
+// checkChild checks a child's kind and namespace. Where the child leaves its namespace out, the object's is filled in.
+func (r *Reconciler) checkChild(child abi.Object, namespace string) error {
+	named := child.Reference()
+	kind, err := r.owned(named)
+	switch {
+	case err != nil:
+		return err
+	case !kind.Namespaced && named.Namespace != "":
+		return fmt.Errorf("%s is cluster-scoped, and metadata.namespace is %q", named.Kind, named.Namespace)
+	case !kind.Namespaced && namespace != "":
+		return fmt.Errorf("%s is cluster-scoped, and a namespaced object cannot own it", named.Kind)
+	case kind.Namespaced && namespace == "" && named.Namespace == "":
+		return errors.New("metadata.namespace: required, since the reconciled object has no namespace")
+	case kind.Namespaced && namespace != "" && named.Namespace != "" && named.Namespace != namespace:
+		return fmt.Errorf("metadata.namespace: %q is not the object's namespace %q", named.Namespace, namespace)
+	}
+	if kind.Namespaced && named.Namespace == "" {
+		child["metadata"].(map[string]any)["namespace"] = namespace
+	}
+	return nil
+}
+
+// owned returns the declared kind of a child.
+func (r *Reconciler) owned(child abi.Reference) (Kind, error) {
+	names := make([]string, 0, len(r.controller.Owns))
+	for _, kind := range r.controller.Owns {
+		apiVersion := kind.GroupVersion().String()
+		if kind.Kind == child.Kind && apiVersion == child.APIVersion {
+			return kind, nil
+		}
+		names = append(names, apiVersion+" "+kind.Kind)
+	}
+	return Kind{}, fmt.Errorf("kind %s %s is not among what the controller owns %q: add it to owns in its config",
+		child.APIVersion, child.Kind, names)
+}
+
+// logTo returns a function that logs a module's lines, which are either plain text or a JSON object with a msg.
+func logTo(log logr.Logger) func(abi.Level, string) {
+	log = log.WithValues("source", "module")
+	return func(level abi.Level, line string) {
+		message, values := parseLine(line)
+		switch level {
+		case abi.LevelDebug:
+			log.V(1).Info(message, values...)
+		case abi.LevelError:
+			log.Error(nil, message, values...)
+		case abi.LevelWarn:
+			log.Info(message, append(values, "severity", "warning")...)
+		default:
+			log.Info(message, values...)
+		}
+	}
+}
+
+func parseLine(line string) (message string, values []any) {
+	var fields map[string]any
+	if line == "" || line[0] != '{' || json.Unmarshal([]byte(line), &fields) != nil {
+		return line, nil
+	}
+	message, ok := fields["msg"].(string)
+	if !ok {
+		return line, nil
+	}
+	delete(fields, "msg")
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		values = append(values, key, fields[key])
+	}
+	return message, values
+}

@@ -1,0 +1,212 @@
+// Package reconcile brings the cluster to what a module wants for one object: gather what the module may know, call it,
+// apply its answer, report. The same code runs in the cluster, on the command line and in tests.
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/wasmloop/wasmloop/host/internal/apply"
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// Module answers an encoded request with an encoded response. Its errors may have a method Terminal() bool that says
+// whether another try with the same request is of no use.
+type Module interface {
+	Call(ctx context.Context, request []byte, log func(level abi.Level, line string)) (response []byte, err error)
+}
+
+// ModuleFunc is a function that is a Module.
+type ModuleFunc func(ctx context.Context, request []byte, log func(level abi.Level, line string)) ([]byte, error)
+
+// Call calls f.
+func (f ModuleFunc) Call(ctx context.Context, request []byte, log func(level abi.Level, line string)) ([]byte, error) {
+	return f(ctx, request, log)
+}
+
+// Recorder records events on objects.
+type Recorder interface {
+	Event(object *unstructured.Unstructured, eventType, reason, message string)
+}
+
+// Kind is a kind as the cluster serves it.
+type Kind struct {
+	schema.GroupVersionKind
+	// Namespaced is true if its objects live in namespaces.
+	Namespaced bool
+	// Status says how it has its status.
+	Status apply.StatusOptions
+}
+
+// Controller says what is reconciled, and how.
+type Controller struct {
+	// Name is the controller's name in the config.
+	Name string
+	// For is the kind of the reconciled objects.
+	For Kind
+	// Owns are the kinds that children may have.
+	Owns []Kind
+	// Clock is true if the module is told the time.
+	Clock bool
+	// Settings are handed to the module: a JSON object.
+	Settings json.RawMessage
+	// Resync is the time after which an object is looked at again though nothing happened. 0: never.
+	Resync time.Duration
+}
+
+// Reconciler reconciles the objects of one kind for one controller. It is safe for concurrent use, for different
+// objects.
+type Reconciler struct {
+	controller Controller
+	module     Module
+	reader     client.Reader
+	applier    *apply.Applier
+	recorder   Recorder
+	now        func() time.Time
+	memory     memory
+}
+
+// New returns a Reconciler. reader is a cache of the kinds in controller, with ChildIndex on the owned ones.
+func New(controller Controller, module Module, reader client.Reader, applier *apply.Applier, recorder Recorder) *Reconciler {
+	return &Reconciler{
+		controller: controller, module: module, reader: reader, applier: applier, recorder: recorder, now: time.Now,
+	}
+}
+
+// Reconcile brings the cluster to what the module wants for the object of this name. Whatever goes wrong before the
+// module's answer is understood, nothing is written.
+func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (reconcile.Result, error) {
+	// Before anything is read: what is read after this is not older than our own writes.
+	if wait := r.unseenWrites(ctx, name); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	object, err := r.get(ctx, name)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if object == nil || object.GetDeletionTimestamp() != nil {
+		r.letGo(ctx, name, object)
+		return reconcile.Result{}, nil
+	}
+	observed, err := r.gather(ctx, object)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if due, converged := r.memory.converged(name, observed.fingerprint(), r.dueAt()); converged {
+		return reconcile.Result{RequeueAfter: max(due.Sub(r.now()), 0)}, nil
+	}
+	return r.reconcile(ctx, name, observed)
+}
+
+// dueAt is the time that a due requeue is measured by. Without a clock nothing is ever due: the same request would have
+// the same answer.
+func (r *Reconciler) dueAt() time.Time {
+	if r.controller.Clock {
+		return r.now()
+	}
+	return time.Time{}
+}
+
+// reconcile calls the module and carries out its answer.
+func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, observed *observation) (reconcile.Result, error) {
+	response, fault := r.call(ctx, observed)
+	if fault == nil {
+		fault = r.carryOut(ctx, name, observed, response)
+	}
+	if fault != nil {
+		r.memory.unsettle(name)
+		return reconcile.Result{}, r.report(name, observed.object, fault)
+	}
+	for _, event := range response.Events {
+		r.event(name, observed.object, event)
+	}
+	after := r.requeueAfter(response)
+	r.memory.settle(name, observed.fingerprint(), r.now().Add(after))
+	return reconcile.Result{RequeueAfter: after}, nil
+}
+
+// requeueAfter returns when to look at an object again. Resyncs are spread by a tenth, so that they do not come all at
+// once.
+func (r *Reconciler) requeueAfter(response *abi.Response) time.Duration {
+	resync := r.controller.Resync
+	if resync > 0 {
+		resync -= time.Duration(rand.Int64N(int64(resync)/10 + 1))
+	}
+	if after := time.Duration(response.RequeueAfter); after > 0 && (resync == 0 || after < resync) {
+		return after
+	}
+	return resync
+}
+
+func (r *Reconciler) get(ctx context.Context, name types.NamespacedName) (*unstructured.Unstructured, error) {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(r.controller.For.GroupVersionKind)
+	err := r.reader.Get(ctx, name, object)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s %s: %w", r.controller.For.Kind, name, err)
+	}
+	return object, nil
+}
+
+// letGo forgets an object that is gone or going: its children go by their owner references.
+func (r *Reconciler) letGo(ctx context.Context, name types.NamespacedName, object *unstructured.Unstructured) {
+	if object == nil {
+		r.memory.forget(name)
+		logr.FromContextOrDiscard(ctx).Info("object is gone")
+		return
+	}
+	logr.FromContextOrDiscard(ctx).V(1).Info("object is being deleted; nothing is applied to it any more")
+}
+
+// report turns a fault into an event, and into what the queue understands.
+func (r *Reconciler) report(name types.NamespacedName, object *unstructured.Unstructured, fault *fault) error {
+	if fault.reason != "" {
+		r.event(name, object, abi.Event{Type: abi.EventWarning, Reason: fault.reason, Message: fault.Error()})
+	}
+	if fault.terminal() {
+		return reconcile.TerminalError(fault)
+	}
+	return fault
+}
+
+// fault is why an object could not be reconciled.
+type fault struct {
+	// reason is the reason of the event that tells of it; empty if it is not worth one.
+	reason string
+	err    error
+}
+
+// The reasons of the host's own events.
+const (
+	reasonModuleFailed    = "ModuleFailed"
+	reasonInvalidResponse = "InvalidResponse"
+	reasonApplyFailed     = "ApplyFailed"
+	reasonPruneFailed     = "PruneFailed"
+	reasonStatusFailed    = "StatusFailed"
+)
+
+// Error returns the error underneath.
+func (f *fault) Error() string { return f.err.Error() }
+
+// Unwrap returns the error underneath.
+func (f *fault) Unwrap() error { return f.err }
+
+func (f *fault) terminal() bool {
+	var terminal interface{ Terminal() bool }
+	return errors.As(f.err, &terminal) && terminal.Terminal()
+}
