@@ -82,8 +82,13 @@ func Hash(value any) string {
 	return hash(data)
 }
 
+// hash is FNV-1a, and a last mixing step so that each digit depends on all of the data. A cryptographic hash would make
+// every module 160 KB larger.
 func hash(data []byte) string {
-	sum := fnv.New64a()
-	sum.Write(data)
-	return fmt.Sprintf("%016x", sum.Sum64())
+	fnv1a := fnv.New64a()
+	fnv1a.Write(data)
+	sum := fnv1a.Sum64()
+	sum = (sum ^ sum>>33) * 0xff51afd7ed558ccd
+	sum = (sum ^ sum>>33) * 0xc4ceb9fe1a85ec53
+	return fmt.Sprintf("%016x", sum^sum>>33)
 }

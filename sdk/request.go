@@ -124,7 +124,8 @@ func (r *Request[T]) ownedKind(apiVersion, kind string) (map[string]json.RawMess
 	key := abi.KindKey(apiVersion, kind)
 	objects, ok := r.wire.Children[key]
 	if !ok {
-		return nil, Terminalf("children of kind %s are not in the request: list the kind under owns in the config of controller %s", key, r.Controller)
+		return nil, Terminalf("children of kind %s are not in the request: list the kind under owns in the config of controller %s",
+			key, r.Controller)
 	}
 	return objects, nil
 }

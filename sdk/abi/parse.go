@@ -224,7 +224,7 @@ func loneSurrogate(quoted []byte) bool {
 		if utf16.DecodeRune(high, escapedRune(quoted[i+5:])) == utf8.RuneError {
 			return true
 		}
-		i += len(`\uDC00`) + len(`DC00`)
+		i += 10 // the rest of both escapes
 	}
 	return false
 }

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -123,7 +122,7 @@ func TestChildrenOfCustomResourcesAreCollected(t *testing.T) {
 	}
 	child := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "child", OwnerReferences: []metav1.OwnerReference{{
 		APIVersion: widget.GetAPIVersion(), Kind: widget.GetKind(), Name: widget.GetName(), UID: widget.GetUID(),
-		Controller: ptr.To(true),
+		Controller: new(true),
 	}}}}
 	if _, err := clients.CoreV1().ConfigMaps("default").Create(t.Context(), child, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -158,11 +157,14 @@ func TestAPIServerFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := start(t, Options{APIServerFlags: map[string]string{"audit-policy-file": policy, "audit-log-path": log}})
-	name := newNamespace(t, clientset(t, c))
+	made := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "made"}}
+	if _, err := clientset(t, c).CoreV1().ConfigMaps("default").Create(t.Context(), made, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
 
 	users := auditedUsers(t, log)
-	if got := users["namespaces/"+name]; got != "admin" {
-		t.Errorf("the namespace was made by %q according to the audit log, want admin", got)
+	if got := users["configmaps/made"]; got != "admin" {
+		t.Errorf("the ConfigMap was made by %q according to the audit log, want admin", got)
 	}
 	if got := users["serviceaccounts/default"]; got != "system:kube-controller-manager" {
 		t.Errorf("the service account was made by %q according to the audit log, want kube-controller-manager", got)

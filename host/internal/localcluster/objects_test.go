@@ -62,7 +62,7 @@ func TestReadObjects(t *testing.T) {
 			files: map[string]string{"b.yaml": pod("b"), "a.yml": pod("a"), "c.json": `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"c"}}`},
 			want:  []string{"Pod a", "Pod b", "Pod c"},
 		},
-		"documents in their order": {files: map[string]string{"a.yaml": pod("z") + "---\n" + pod("y")}, want: []string{"Pod z", "Pod y"}},
+		"documents in their order": {files: map[string]string{"a.yaml": pod("b") + "---\n" + pod("a")}, want: []string{"Pod b", "Pod a"}},
 		"other files are no objects": {
 			files: map[string]string{"README.md": "# Not an object", "a.yaml": pod("a")},
 			want:  []string{"Pod a"},

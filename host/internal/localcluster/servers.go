@@ -44,7 +44,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		},
 	}
 	if port := lastPort(c.folder.path(kubeconfigName)); port != 0 {
-		server.SecureServing.Port = strconv.Itoa(port)
+		server.Port = strconv.Itoa(port)
 	}
 	c.configure(server.Configure())
 	c.plane.APIServer = server

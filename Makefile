@@ -1,0 +1,114 @@
+# Everything here needs Go, git and make alone; the rest is built from the Go module proxy.
+
+# Tools, pinned. Each is built once into bin/tools. The Kubernetes version is in deploy/localplane/go.mod.
+GOLANGCI_LINT_VERSION := v2.15.0
+
+GO       ?= go
+TOOLS    := $(CURDIR)/bin/tools
+FUZZTIME ?= 10s
+
+# The control plane's binaries: those of KUBEBUILDER_ASSETS when that folder has all three, or else our own.
+BUILT_ASSETS := $(CURDIR)/bin/assets
+GIVEN_ASSETS := $(and $(wildcard $(KUBEBUILDER_ASSETS)/etcd),$(wildcard $(KUBEBUILDER_ASSETS)/kube-apiserver),$(wildcard $(KUBEBUILDER_ASSETS)/kube-controller-manager),$(KUBEBUILDER_ASSETS))
+export KUBEBUILDER_ASSETS := $(or $(GIVEN_ASSETS),$(BUILT_ASSETS))
+
+# k8s.io/kubernetes takes minutes to compile and shares nothing with a build under other flags, so all of them agree.
+LOCALPLANE_GO := cd deploy/localplane && CGO_ENABLED=0 GOFLAGS=-trimpath $(GO)
+
+# Each folder under modules that has Go source is a module.
+MODULES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard modules/*/*.go)))))
+WASM    := $(foreach name,$(MODULES),modules/$(name)/$(name).wasm)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run build wasmloop modules assets test test-long fuzz bench check lint tidy-check generate-check fmt generate clean
+
+##@ Use it
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: build assets ## Run the sample modules against a control plane on this machine, until Ctrl-C
+	@bin/wasmloop run --local --config config/wasmloop.yaml
+
+##@ Build
+
+build: wasmloop modules ## Build bin/wasmloop and the sample modules
+
+wasmloop:
+	$(GO) build -trimpath -o bin/wasmloop ./host/cmd/wasmloop
+
+modules: $(WASM) ## Build modules/NAME/NAME.wasm for each sample module
+
+sources = $(shell find $(1) -name '*.go' ! -name '*_test.go')
+
+define module_rule
+modules/$(1)/$(1).wasm: $(call sources,modules/$(1) sdk) go.mod
+	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -ldflags "-s -w" -o $$@ ./modules/$(1)
+	@touch $$@
+endef
+$(foreach name,$(MODULES),$(eval $(call module_rule,$(name))))
+
+assets: ## Build the control plane into bin/assets: about 6 minutes, the first time only
+ifeq ($(GIVEN_ASSETS),)
+	@deploy/localplane/build.sh bin/assets
+else
+	@echo "assets: using those in $(GIVEN_ASSETS)"
+endif
+
+##@ Test
+
+test: build assets ## Run all tests, against a real control plane
+	$(GO) test ./...
+	$(LOCALPLANE_GO) test ./...
+
+test-long: build assets ## Run all tests with the race detector, and fuzz for longer
+	$(GO) test -race -count=1 -timeout 60m ./...
+	$(MAKE) fuzz FUZZTIME=2m
+
+fuzz: build ## Run each fuzz target for FUZZTIME (10s)
+	@grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' host sdk | while IFS=: read -r file func; do \
+		$(GO) test -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null || exit 1; \
+	done
+
+bench: build assets ## Run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./host/...
+
+##@ Keep it in order
+
+check: lint tidy-check generate-check ## Check format, lint, module files and generated files
+
+# localplane is formatted and vetted only: linters would analyse all of Kubernetes with it.
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+	$< run ./...
+	$< fmt --diff deploy/localplane
+	$(LOCALPLANE_GO) vet ./...
+
+tidy-check:
+	$(GO) mod tidy -diff
+	cd deploy/localplane && $(GO) mod tidy -diff
+
+# Whatever is not committed yet is no fault: only what generating changes is.
+tree_state = { git diff HEAD; git ls-files --others --exclude-standard | git hash-object --stdin-paths; } | git hash-object --stdin
+
+generate-check:
+	@before=$$($(tree_state)); $(MAKE) --no-print-directory generate && after=$$($(tree_state)) && \
+		if [ "$$before" != "$$after" ]; then \
+			echo 'check: generated files were not up to date: they are now, look at git diff' >&2; exit 1; \
+		fi
+
+fmt: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) ## Format all Go files
+	$< fmt ./... deploy/localplane
+
+generate: ## Write all generated files anew
+	$(GO) generate ./...
+
+clean: ## Remove what builds and runs leave, except the control plane and tools, which take minutes to build
+	rm -rf bin/wasmloop dist .wasmloop $(WASM)
+
+$(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION):
+	@echo 'tools: building golangci-lint $(GOLANGCI_LINT_VERSION), which takes a few minutes the first time'
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(TOOLS)/golangci-lint $@

@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wasmloop/wasmloop/host/internal/config"
+	"github.com/wasmloop/wasmloop/host/internal/localcluster"
+)
+
+const (
+	// fieldManager owns the fields of what --apply applies.
+	fieldManager = "wasmloop-run"
+	// samplesTimeout is how long run --local waits for what it applied to become available, before it says that it did not.
+	samplesTimeout = time.Minute
+	samplesPoll    = 250 * time.Millisecond
+	defaultDir     = ".wasmloop"
+)
+
+// localFlags are those flags of wasmloop run that are about the control plane on this machine.
+type localFlags struct {
+	enabled bool
+	dir     string
+	crds    []string
+	apply   []string
+}
+
+func (f *localFlags) register(set *pflag.FlagSet) {
+	set.BoolVar(&f.enabled, "local", false, "start a control plane on this machine and work on it")
+	set.StringVar(&f.dir, "local-dir", defaultDir, "`folder` of the local control plane: its objects, logs and kubeconfig")
+	set.StringSliceVar(&f.crds, "crd", nil, "`file or folder` of CustomResourceDefinitions to install with --local")
+	set.StringSliceVar(&f.apply, "apply", nil, "`file or folder` of objects to apply with --local")
+}
+
+func (f *localFlags) used() bool { return len(f.crds) > 0 || len(f.apply) > 0 || f.dir != defaultDir }
+
+// runLocal starts a control plane, runs the controllers on it, applies the objects, and stops it all in reverse.
+func (f *runFlags) runLocal(ctx context.Context, stderr io.Writer, conf *config.Config, log logr.Logger) (err error) {
+	if f.engine.CacheDir == "" {
+		f.engine.CacheDir = filepath.Join(f.local.dir, "modules")
+	}
+	fmt.Fprintf(stderr, "► starting a control plane in %s\n", f.local.dir)
+	start := time.Now()
+	// It must outlive ctx: the controllers end first, in order.
+	cluster, err := localcluster.Start(context.WithoutCancel(ctx), localcluster.Options{Dir: f.local.dir, CRDs: f.local.crds, Log: log.V(1)})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "✔ control plane ready after %.1f s\n", time.Since(start).Seconds())
+	defer func() {
+		fmt.Fprintln(stderr, "► stopping the control plane")
+		if stopErr := cluster.Stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	reader, err := client.New(cluster.Config(), client.Options{})
+	if err != nil {
+		return fmt.Errorf("cannot connect to the local control plane: %w", err)
+	}
+	demo := &demo{stderr: stderr, cluster: cluster, client: reader, conf: conf, paths: f.local.apply}
+	done := make(chan struct{})
+	demoContext, cancel := context.WithCancel(ctx)
+	go func() {
+		defer close(done)
+		demo.run(demoContext)
+	}()
+	err = f.runEngine(ctx, conf, cluster.Config())
+	cancel()
+	<-done
+	return err
+}
+
+// demo applies objects to a local cluster, and tells a person what becomes of them and what to try.
+type demo struct {
+	stderr  io.Writer
+	cluster *localcluster.Cluster
+	client  client.Client
+	conf    *config.Config
+	paths   []string
+}
+
+func (d *demo) run(ctx context.Context) {
+	sample, err := d.apply(ctx)
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintf(d.stderr, "✗ %v\n", err)
+	}
+	if ctx.Err() == nil {
+		d.sayWhatToTry(ctx, sample)
+	}
+}
+
+// apply applies the objects, waits until those that a controller reconciles are available, and returns the first of
+// these, if there is one.
+func (d *demo) apply(ctx context.Context) (sample *unstructured.Unstructured, err error) {
+	objects, err := localcluster.Apply(ctx, d.cluster.Config(), fieldManager, d.paths...)
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range objects {
+		if !d.reconciled(object) {
+			continue
+		}
+		d.awaitAvailable(ctx, object)
+		if sample == nil {
+			sample = object
+		}
+	}
+	return sample, nil
+}
+
+// reconciled says whether a controller of the config reconciles the object.
+func (d *demo) reconciled(object *unstructured.Unstructured) bool {
+	for _, controller := range d.conf.Controllers {
+		for _, kind := range controller.For {
+			if kind.Schema() == object.GroupVersionKind() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (d *demo) awaitAvailable(ctx context.Context, object *unstructured.Unstructured) {
+	name := object.GetKind() + " " + object.GetNamespace() + "/" + object.GetName()
+	start := time.Now()
+	err := wait.PollUntilContextTimeout(ctx, samplesPoll, samplesTimeout, true, func(ctx context.Context) (bool, error) {
+		return d.client.Get(ctx, client.ObjectKeyFromObject(object), object) == nil && available(object), nil
+	})
+	switch {
+	case err == nil:
+		fmt.Fprintf(d.stderr, "✔ %s is Available after %.1f s\n", name, time.Since(start).Seconds())
+	case ctx.Err() == nil:
+		fmt.Fprintf(d.stderr, "✗ %s is not Available after %s: see its conditions and events with kubectl describe\n", name, samplesTimeout)
+	}
+}
+
+// available says whether an object has the condition Available or Ready.
+func available(object *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	for _, item := range conditions {
+		condition, _ := item.(map[string]any)
+		if kind := condition["type"]; (kind == "Available" || kind == "Ready") && condition["status"] == "True" {
+			return true
+		}
+	}
+	return false
+}
+
+// sayWhatToTry prints kubectl lines that work as pasted.
+func (d *demo) sayWhatToTry(ctx context.Context, sample *unstructured.Unstructured) {
+	kubectl := "kubectl --kubeconfig " + d.cluster.KubeconfigPath()
+	fmt.Fprintf(d.stderr, "\nThe control plane runs until you press Ctrl-C. In another terminal, try:\n\n")
+	fmt.Fprintf(d.stderr, "  %s get %s -A\n", kubectl, strings.Join(d.kinds(), ","))
+	if sample != nil {
+		name := fmt.Sprintf("-n %s %s %s", sample.GetNamespace(), strings.ToLower(sample.GetKind()), sample.GetName())
+		if child := d.child(ctx, sample); child != nil {
+			fmt.Fprintf(d.stderr, "  %s delete -n %s %s %s   # it is back at once\n",
+				kubectl, child.GetNamespace(), strings.ToLower(child.GetKind()), child.GetName())
+		}
+		fmt.Fprintf(d.stderr, "  %s edit %s   # its children follow\n", kubectl, name)
+		fmt.Fprintf(d.stderr, "  %s delete %s   # its children go with it\n", kubectl, name)
+	}
+	fmt.Fprintln(d.stderr)
+}
+
+// kinds returns the kinds of the controllers that own something, and what they own, as kubectl takes them.
+func (d *demo) kinds() []string {
+	var kinds []string
+	for _, controller := range d.conf.Controllers {
+		for _, kind := range slices.Concat(controller.For, controller.Owns) {
+			name := strings.ToLower(kind.Kind)
+			if len(controller.Owns) > 0 && !slices.Contains(kinds, name) {
+				kinds = append(kinds, name)
+			}
+		}
+	}
+	if len(kinds) == 0 {
+		return []string{"all"}
+	}
+	return kinds
+}
+
+// child returns a child of the object, nil if it has none.
+func (d *demo) child(ctx context.Context, object *unstructured.Unstructured) (child *unstructured.Unstructured) {
+	for _, controller := range d.conf.Controllers {
+		for _, kind := range controller.Owns {
+			list := &unstructured.UnstructuredList{}
+			list.SetGroupVersionKind(kind.Schema())
+			if d.client.List(ctx, list, client.InNamespace(object.GetNamespace())) != nil {
+				continue // it only makes for a better hint
+			}
+			for i := range list.Items {
+				if metav1.IsControlledBy(&list.Items[i], object) {
+					child = &list.Items[i]
+				}
+			}
+		}
+	}
+	return child
+}

@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/wasmloop/wasmloop/host/internal/config"
+	"github.com/wasmloop/wasmloop/host/internal/engine"
+)
+
+// runFlags are the flags of wasmloop run.
+type runFlags struct {
+	config      string
+	kubeconfig  string
+	controllers []string
+	logFormat   string
+	debug       bool
+	local       localFlags
+	engine      engine.Options
+}
+
+const runExample = `  # The samples, against a control plane of their own on this machine
+  wasmloop run --config config/wasmloop.yaml --local --crd config/crd --apply config/samples
+
+  # All controllers but one, against the cluster that KUBECONFIG or ~/.kube/config names
+  wasmloop run --config wasmloop.yaml --controllers '*,-podrunner'`
+
+func newRunCommand(stderr io.Writer) *cobra.Command {
+	flags := &runFlags{}
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "Run the controllers of a config file",
+		Long: `Run the controllers of a config file until interrupted.
+
+The cluster is, in this order: the one that --local starts on this machine, that of --kubeconfig, that of the variable
+KUBECONFIG, the one that wasmloop runs in, that of ~/.kube/config.`,
+		Example: runExample,
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return flags.run(command.Context(), stderr)
+		},
+	}
+	flags.register(command)
+	return command
+}
+
+func (f *runFlags) register(command *cobra.Command) {
+	set := command.Flags()
+	set.StringVar(&f.config, "config", "", "config `file` (required)")
+	_ = command.MarkFlagRequired("config") // fails only for a flag that does not exist
+	set.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file` of the cluster to work on")
+	set.StringSliceVar(&f.controllers, "controllers", []string{"*"},
+		"controllers to run: 'foo' runs foo, '-foo' does not, '*' stands for all that are not named")
+	set.StringVar(&f.logFormat, "log-format", "text", "how log lines are written: text or json")
+	set.BoolVar(&f.debug, "debug", false, "log more")
+	set.StringVar(&f.engine.MetricsAddress, "metrics-bind-address", "127.0.0.1:8080", "`address` to serve Prometheus metrics on; 0: none")
+	set.StringVar(&f.engine.HealthAddress, "health-probe-bind-address", "127.0.0.1:8081", "`address` to serve /healthz and /readyz on; 0: none")
+	set.BoolVar(&f.engine.LeaderElection, "leader-elect", false, "let only one of several hosts work at a time")
+	set.StringVar(&f.engine.LeaderElectionNamespace, "leader-election-namespace", "", "`namespace` of the Lease for --leader-elect (default: that of the host's Pod)")
+	set.StringVar(&f.engine.CacheDir, "cache-dir", "", "`folder` for compiled modules, writable for this host alone (default: none, or inside --local-dir)")
+	f.local.register(set)
+	command.MarkFlagsMutuallyExclusive("local", "kubeconfig")
+}
+
+func (f *runFlags) run(ctx context.Context, stderr io.Writer) error {
+	conf, err := config.Load(f.config)
+	if err != nil {
+		return err
+	}
+	if err := conf.Select(f.controllers); err != nil {
+		return err
+	}
+	log, err := newLogger(stderr, f.logFormat, f.debug)
+	if err != nil {
+		return err
+	}
+	f.engine.Log = log
+	if f.local.enabled {
+		return f.runLocal(ctx, stderr, conf, log)
+	}
+	if f.local.used() {
+		return errors.New("--crd, --apply and --local-dir need --local: on other clusters use kubectl")
+	}
+	cluster, err := f.cluster()
+	if err != nil {
+		return err
+	}
+	return f.runEngine(ctx, conf, cluster)
+}
+
+// cluster returns how to reach the cluster that the flags and the environment name.
+func (f *runFlags) cluster() (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = f.kubeconfig
+	cluster, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, errors.New("no cluster: give --kubeconfig FILE, set KUBECONFIG, or use --local for a control plane on this machine")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the cluster: %w", err)
+	}
+	return cluster, nil
+}
+
+func (f *runFlags) runEngine(ctx context.Context, conf *config.Config, cluster *rest.Config) error {
+	e, err := engine.New(ctx, cluster, conf, f.engine)
+	if err != nil {
+		return err
+	}
+	return e.Start(ctx)
+}

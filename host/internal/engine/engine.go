@@ -1,0 +1,131 @@
+// Package engine runs the controllers of a config: a controller-runtime manager with one controller for each entry.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/wasmloop/wasmloop/host/internal/config"
+	"github.com/wasmloop/wasmloop/host/internal/guest"
+)
+
+// Options are the optional settings of an Engine.
+type Options struct {
+	// MetricsAddress is where Prometheus metrics are served, HOST:PORT. Empty or "0": nowhere.
+	MetricsAddress string
+	// HealthAddress is where /healthz and /readyz are served, HOST:PORT. Empty or "0": nowhere.
+	HealthAddress string
+	// LeaderElection lets only one of several hosts work at a time. It needs a Lease in LeaderElectionNamespace.
+	LeaderElection bool
+	// LeaderElectionNamespace is the namespace of the Lease. Empty: that of the Pod that the host runs in.
+	LeaderElectionNamespace string
+	// CacheDir is where compiled modules are kept. Empty: in memory only.
+	CacheDir string
+	// Log takes the log. The zero value discards it.
+	Log logr.Logger
+}
+
+// leaseName is the name of the Lease of leader election.
+const leaseName = "wasmloop.wasmloop.dev"
+
+// shutdownTimeout is how long running reconciles may take to end.
+const shutdownTimeout = 5 * time.Second
+
+// Engine runs controllers against one cluster.
+type Engine struct {
+	manager manager.Manager
+	runtime *guest.Runtime
+	modules map[string]*module
+	kinds   *kinds
+	events  *events
+	indexed *indexes
+	config  *config.Config
+	log     logr.Logger
+}
+
+// New returns an Engine that runs conf's controllers against the cluster of cluster. It loads the modules; one that
+// cannot be loaded makes its controllers' reconciles fail, and leaves the others alone.
+func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options Options) (*Engine, error) {
+	cluster = rest.CopyConfig(cluster)
+	// The API server's priority and fairness limits clients better than a client does itself.
+	cluster.QPS = -1
+	cluster.UserAgent = "wasmloop"
+	mgr, err := manager.New(cluster, managerOptions(options))
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up the connection to the cluster: %w", err)
+	}
+	e := &Engine{manager: mgr, config: conf, log: options.Log, indexed: &indexes{cache: mgr.GetCache()}}
+	if e.kinds, err = newKinds(cluster, mgr); err != nil {
+		return nil, err
+	}
+	if e.events, err = newEvents(cluster, mgr); err != nil {
+		return nil, err
+	}
+	if e.runtime, err = guest.NewRuntime(ctx, guest.Options{CacheDir: options.CacheDir}); err != nil {
+		return nil, err
+	}
+	e.loadModules(ctx)
+	return e, e.register()
+}
+
+func managerOptions(options Options) manager.Options {
+	return manager.Options{
+		Logger: options.Log,
+		Cache: cache.Options{
+			// Resync is each controller's own: a resync of the informers would wake all at once.
+			SyncPeriod:       ptr.To(time.Duration(0)),
+			DefaultTransform: trim,
+			// Nothing that comes out of the cache is ever changed; see package apply.
+			DefaultUnsafeDisableDeepCopy: ptr.To(true),
+		},
+		Metrics:                       server.Options{BindAddress: orNone(options.MetricsAddress)},
+		HealthProbeBindAddress:        orNone(options.HealthAddress),
+		LeaderElection:                options.LeaderElection,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       options.LeaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       ptr.To(shutdownTimeout),
+	}
+}
+
+func orNone(address string) string {
+	if address == "" {
+		return "0"
+	}
+	return address
+}
+
+// register adds all that runs to the manager.
+func (e *Engine) register() error {
+	if err := e.manager.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("cannot add the health check: %w", err)
+	}
+	if err := e.manager.AddReadyzCheck("caches", e.ready); err != nil {
+		return fmt.Errorf("cannot add the readiness check: %w", err)
+	}
+	for _, entry := range e.config.Controllers {
+		if err := e.manager.Add(&runner{engine: e, entry: entry, module: e.modules[entry.Module]}); err != nil {
+			return fmt.Errorf("cannot add controller %s: %w", entry.Name, err)
+		}
+	}
+	return nil
+}
+
+// Start runs the controllers until ctx is done.
+func (e *Engine) Start(ctx context.Context) error {
+	defer e.events.stop()
+	defer func() { _ = e.runtime.Close(context.WithoutCancel(ctx)) }() // the process ends, or the next Engine starts afresh
+	if err := e.manager.Start(ctx); err != nil {
+		return fmt.Errorf("cannot run the controllers: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/wasmloop/wasmloop/host/internal/guest"
+	"github.com/wasmloop/wasmloop/host/internal/reconcile"
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// Metrics of module calls, beside those that controller-runtime has of queues, reconciles and API calls. None is labelled
+// by object: their number would have no bound.
+var (
+	callsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wasmloop_module_calls_total",
+		Help: "Calls of a module by controller and outcome: ok, failed (the module said so), trapped, limit, not_loaded, cancelled.",
+	}, []string{"controller", "outcome"})
+	callSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "wasmloop_module_call_duration_seconds",
+		Help:    "Time of a module call, the making of its instance included, by controller.",
+		Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
+	}, []string{"controller"})
+)
+
+func init() { metrics.Registry.MustRegister(callsTotal, callSeconds) }
+
+// measured counts and times the calls of a module.
+func measured(controller string, module reconcile.Module) reconcile.Module {
+	seconds := callSeconds.WithLabelValues(controller)
+	return reconcile.ModuleFunc(func(ctx context.Context, request []byte, log func(abi.Level, string)) ([]byte, error) {
+		start := time.Now()
+		response, err := module.Call(ctx, request, log)
+		seconds.Observe(time.Since(start).Seconds())
+		callsTotal.WithLabelValues(controller, outcome(err)).Inc()
+		return response, err
+	})
+}
+
+func outcome(err error) string {
+	var (
+		failed *guest.ModuleError
+		limit  *guest.LimitError
+		trap   *guest.TrapError
+		absent *notLoaded
+	)
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &failed):
+		return "failed"
+	case errors.As(err, &limit):
+		return "limit"
+	case errors.As(err, &trap):
+		return "trapped"
+	case errors.As(err, &absent):
+		return "not_loaded"
+	default:
+		return "cancelled"
+	}
+}

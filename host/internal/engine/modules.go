@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wasmloop/wasmloop/host/internal/config"
+	"github.com/wasmloop/wasmloop/host/internal/guest"
+	"github.com/wasmloop/wasmloop/host/internal/source"
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// module is a module of the config. It implements reconcile.Module.
+type module struct {
+	name   string
+	digest string
+	guest  *guest.Module
+	// err is why guest is nil.
+	err error
+}
+
+// Call calls the module.
+func (m *module) Call(ctx context.Context, request []byte, log func(level abi.Level, line string)) ([]byte, error) {
+	if m.err != nil {
+		return nil, m.err
+	}
+	return m.guest.Call(ctx, request, log)
+}
+
+// notLoaded says that a module cannot be called before something is done about it.
+type notLoaded struct {
+	module string
+	cause  error
+}
+
+// Error says which module, and why.
+func (e *notLoaded) Error() string { return fmt.Sprintf("module %s: %v", e.module, e.cause) }
+
+// Unwrap returns the cause.
+func (e *notLoaded) Unwrap() error { return e.cause }
+
+// Terminal is true: trying again does not load the module.
+func (e *notLoaded) Terminal() bool { return true }
+
+// loadModules loads the modules that are in use.
+func (e *Engine) loadModules(ctx context.Context) {
+	e.modules = map[string]*module{}
+	for _, controller := range e.config.Controllers {
+		name := controller.Module
+		if _, ok := e.modules[name]; ok {
+			continue
+		}
+		e.modules[name] = e.loadModule(ctx, name, e.config.Modules[name])
+	}
+}
+
+func (e *Engine) loadModule(ctx context.Context, name string, entry config.Module) *module {
+	start := time.Now()
+	m := &module{name: name}
+	if err := m.load(ctx, e.runtime, entry); err != nil {
+		m.err = &notLoaded{name, err}
+		e.log.Error(err, "module cannot be loaded; its controllers say so on each object, the others go on",
+			"module", name, "source", entry.Source)
+		return m
+	}
+	e.log.Info("module loaded", "module", name, "digest", m.digest, "tier", string(m.guest.Tier()),
+		"seconds", time.Since(start).Seconds())
+	return m
+}
+
+func (m *module) load(ctx context.Context, runtime *guest.Runtime, entry config.Module) error {
+	limits, err := guestLimits(entry.Limits)
+	if err != nil {
+		return err
+	}
+	fetched, err := source.Fetch(ctx, entry.Source)
+	if err != nil {
+		return err
+	}
+	m.digest = fetched.Digest
+	m.guest, err = runtime.Load(ctx, fetched.Bytes, limits)
+	return err
+}
+
+// guestLimits translates the config's limits.
+func guestLimits(limits config.Limits) (guest.Limits, error) {
+	memory, err1 := limits.Memory.Bytes()
+	request, err2 := limits.Request.Bytes()
+	response, err3 := limits.Response.Bytes()
+	timeout, err4 := limits.Timeout.Duration()
+	return guest.Limits{
+		Memory: uint64(memory), Request: uint64(request), Response: uint64(response), Timeout: timeout,
+	}, errors.Join(err1, err2, err3, err4)
+}
