@@ -38,17 +38,17 @@ func (v vector) document() []byte {
 }
 
 // vectors reads a file of testdata.
-func vectors[T any](t testing.TB, name string) []T {
-	t.Helper()
+func vectors[T any](tb testing.TB, name string) []T {
+	tb.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var list []T
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&list); err != nil {
-		t.Fatalf("%s: %v", name, err)
+		tb.Fatalf("%s: %v", name, err)
 	}
 	return list
 }

@@ -74,26 +74,25 @@ type LogLine struct {
 
 // Reconcile calls a module and returns its response. Anything that the host would refuse fails the test, and so does an
 // error of the module.
-func Reconcile(t testing.TB, handle sdk.Handler, request Request) *Response {
-	t.Helper()
+func Reconcile(tb testing.TB, handle sdk.Handler, request Request) *Response {
+	tb.Helper()
 	response, err := call(handle, request)
 	if err != nil {
-		t.Fatalf("reconcile: %v", err)
+		tb.Fatalf("reconcile: %v", err)
 	}
 	return response
 }
 
 // ReconcileError calls a module that is expected to return an error, and returns that. sdk.IsTerminal tells of what
 // sort it is. It fails the test if the module responds.
-func ReconcileError(t testing.TB, handle sdk.Handler, request Request) error {
-	t.Helper()
+func ReconcileError(tb testing.TB, handle sdk.Handler, request Request) error {
+	tb.Helper()
 	response, err := call(handle, request)
 	if err == nil {
-		t.Fatalf("reconcile: want an error, got the response %s", response.Raw)
+		tb.Fatalf("reconcile: want an error, got the response %s", response.Raw)
 	}
-	var refused *refusedError
-	if errors.As(err, &refused) {
-		t.Fatalf("reconcile: want an error of the module, but %v", err)
+	if _, refused := errors.AsType[*refusedError](err); refused {
+		tb.Fatalf("reconcile: want an error of the module, but %v", err)
 	}
 	return err
 }
@@ -289,39 +288,39 @@ func toObject(item any) (abi.Object, error) {
 
 // Child returns the desired child of this kind and name, decoded as a C. The name may be "namespace/name". It fails the
 // test if there is none, or if it does not fit C.
-func Child[C any](t testing.TB, response *Response, kind, name string) C {
-	t.Helper()
+func Child[C any](tb testing.TB, response *Response, kind, name string) C {
+	tb.Helper()
 	var child C
 	for _, object := range response.Children {
 		ref := object.Reference()
 		if ref.Kind == kind && (ref.Name == name || abi.NameKey(ref.Namespace, ref.Name) == name) {
-			convert(t, ref.String(), object, &child)
+			convert(tb, ref.String(), object, &child)
 			return child
 		}
 	}
-	t.Fatalf("no child %s %s; there are: %s", kind, name, strings.Join(Names(response), ", "))
+	tb.Fatalf("no child %s %s; there are: %s", kind, name, strings.Join(Names(response), ", "))
 	return child
 }
 
 // Status returns the desired status, decoded as an S. It fails the test if there is none, or if it does not fit S.
-func Status[S any](t testing.TB, response *Response) S {
-	t.Helper()
+func Status[S any](tb testing.TB, response *Response) S {
+	tb.Helper()
 	var status S
 	if response.Status == nil {
-		t.Fatal("the response has no status")
+		tb.Fatal("the response has no status")
 	}
-	convert(t, "the status", response.Status, &status)
+	convert(tb, "the status", response.Status, &status)
 	return status
 }
 
-func convert(t testing.TB, what string, from abi.Object, into any) {
-	t.Helper()
+func convert(tb testing.TB, what string, from abi.Object, into any) {
+	tb.Helper()
 	data, err := json.Marshal(from)
 	if err == nil {
 		err = json.Unmarshal(data, into)
 	}
 	if err != nil {
-		t.Fatalf("cannot decode %s as a %T: %v", what, into, err)
+		tb.Fatalf("cannot decode %s as a %T: %v", what, into, err)
 	}
 }
 

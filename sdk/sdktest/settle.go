@@ -19,25 +19,25 @@ const maxRounds = 5
 //
 // The cluster of Settle does nothing by itself. Observed children keep the status that the test gave them, and new ones
 // have none.
-func Settle(t testing.TB, handle sdk.Handler, request Request) *Response {
-	t.Helper()
+func Settle(tb testing.TB, handle sdk.Handler, request Request) *Response {
+	tb.Helper()
 	var previous *Response
 	for range maxRounds {
-		response := Reconcile(t, handle, request)
+		response := Reconcile(tb, handle, request)
 		if previous != nil && bytes.Equal(previous.Raw, response.Raw) {
 			return response
 		}
 		previous = response
-		request = apply(t, request, response)
+		request = apply(tb, request, response)
 	}
-	t.Fatalf("reconcile does not come to rest in %d calls; the last response is %s", maxRounds, previous.Raw)
+	tb.Fatalf("reconcile does not come to rest in %d calls; the last response is %s", maxRounds, previous.Raw)
 	return nil
 }
 
 // apply returns the request that follows when a response is applied.
-func apply(t testing.TB, request Request, response *Response) Request {
-	t.Helper()
-	object := mustObject(t, request.Object)
+func apply(tb testing.TB, request Request, response *Response) Request {
+	tb.Helper()
+	object := mustObject(tb, request.Object)
 	if response.Status != nil {
 		object["status"] = map[string]any(response.Status)
 	}
@@ -49,26 +49,26 @@ func apply(t testing.TB, request Request, response *Response) Request {
 	}
 	kinds, err := declared(request)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	request.Owns = kinds
-	request.Children = applyChildren(t, request.Children, response, object.Reference().Namespace)
+	request.Children = applyChildren(tb, request.Children, response, object.Reference().Namespace)
 	return request
 }
 
 // applyChildren merges each desired child over the observed one of its name, and drops those that are neither desired
 // nor kept.
-func applyChildren(t testing.TB, observed []any, response *Response, namespace string) []any {
-	t.Helper()
+func applyChildren(tb testing.TB, observed []any, response *Response, namespace string) []any {
+	tb.Helper()
 	byRef := make(map[abi.Reference]abi.Object)
 	for _, item := range observed {
-		object := mustObject(t, item)
+		object := mustObject(tb, item)
 		byRef[object.Reference()] = object
 	}
 	var next []any
 	for _, desired := range response.Children {
 		// A cluster-scoped child looks the same as one in the owner's namespace here; observed ones tell them apart.
-		desired = mustObject(t, desired)
+		desired = mustObject(tb, desired)
 		if _, clusterScoped := byRef[desired.Reference()]; !clusterScoped && desired.Reference().Namespace == "" && namespace != "" {
 			desired["metadata"].(map[string]any)["namespace"] = namespace
 		}
@@ -123,11 +123,11 @@ func setKeys(object abi.Object, field string, values map[string]*string) {
 	metadata[field] = keys
 }
 
-func mustObject(t testing.TB, item any) abi.Object {
-	t.Helper()
+func mustObject(tb testing.TB, item any) abi.Object {
+	tb.Helper()
 	object, err := toObject(item)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return object
 }

@@ -93,6 +93,9 @@ func (m *Module) checkExports() error {
 	switch {
 	case isReactor && !hasVersion:
 		return &LoadError{"it exports " + abi.ExportReconcile + " but not " + abi.ExportVersion, nil}
+	case isReactor && functions[abi.ExportStart] != nil:
+		return &LoadError{"it exports both " + abi.ExportReconcile + " (a reactor) and " + abi.ExportStart +
+			" (a command): build a reactor as a library, in Go with -buildmode=c-shared", nil}
 	case isReactor && !(returnsI32(reconcile) && returnsI32(version)):
 		return &LoadError{abi.ExportReconcile + " and " + abi.ExportVersion + " must take nothing and return an i32", nil}
 	case isReactor:

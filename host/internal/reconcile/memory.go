@@ -77,10 +77,13 @@ func (m *memory) update(name types.NamespacedName, change func(*remembered)) {
 	change(known)
 }
 
-func (m *memory) forget(name types.NamespacedName) {
+// forget returns whether anything was known of the object.
+func (m *memory) forget(name types.NamespacedName) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	_, known := m.objects[name]
 	delete(m.objects, name)
+	return known
 }
 
 // settle remembers that the outcome of an observation was fully applied.

@@ -166,8 +166,9 @@ func (r *Reconciler) get(ctx context.Context, name types.NamespacedName) (*unstr
 // letGo forgets an object that is gone or going: its children go by their owner references.
 func (r *Reconciler) letGo(ctx context.Context, name types.NamespacedName, object *unstructured.Unstructured) {
 	if object == nil {
-		r.memory.forget(name)
-		logr.FromContextOrDiscard(ctx).Info("object is gone")
+		if r.memory.forget(name) { // the events of its children going come here too
+			logr.FromContextOrDiscard(ctx).Info("object is gone")
+		}
 		return
 	}
 	logr.FromContextOrDiscard(ctx).V(1).Info("object is being deleted; nothing is applied to it any more")
