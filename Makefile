@@ -31,7 +31,7 @@ help: ## List the targets
 		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: build assets ## Run the sample modules against a control plane on this machine, until Ctrl-C
-	@bin/wasmloop run --local --config config/wasmloop.yaml
+	@bin/wasmloop run --local --config config/wasmloop.yaml --crd config/crd --apply config/samples
 
 ##@ Build
 

@@ -25,6 +25,9 @@ func (c *Config) setDefaults() {
 		setDefault(&controller.Workers, DefaultWorkers)
 		setDefault(&controller.Resync, DefaultResync)
 		setDefault(&controller.Prune.MaxPerReconcile, DefaultMaxPerReconcile)
+		if string(controller.Settings) == "null" { // as any other field without a value
+			controller.Settings = nil
+		}
 	}
 }
 

@@ -1,19 +1,24 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 )
 
-// Load reads, defaults and validates the config file at path. Relative module sources are resolved against its folder.
-// The error joins all faults found, each with file, line and column.
+// Load reads, defaults and validates the config file at path. Relative module sources are resolved against its folder,
+// and their files must be there. The error joins a *Fault for each fault found.
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -23,41 +28,52 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the config: %w", err)
 	}
-	config, err := Parse(path, data)
+	config, document, err := parse(path, data)
 	if err != nil {
 		return nil, err
 	}
 	config.resolveSources(filepath.Dir(absolute))
+	if err := document.locate(config.missingFiles()); err != nil {
+		return nil, err
+	}
 	return config, nil
 }
 
 // Parse decodes, defaults and validates a config. name stands for the file in errors.
 func Parse(name string, data []byte) (*Config, error) {
+	config, _, err := parse(name, data)
+	return config, err
+}
+
+func parse(name string, data []byte) (*Config, *document, error) {
 	document, err := parseYAML(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		fault := faultOf(err)
+		fault.File = name
+		return nil, nil, fault
 	}
+	document.name = name
 	config := &Config{}
-	if err := decode(name, document, config); err != nil {
-		return nil, err
+	if err := decode(document, config); err != nil {
+		return nil, nil, err
 	}
 	config.setDefaults()
-	if faults := config.validate(); len(faults) > 0 {
-		return nil, locate(name, document, faults)
+	if err := document.locate(config.validate()); err != nil {
+		return nil, nil, err
 	}
-	return config, nil
+	return config, document, nil
 }
 
 // decode is strict: an unknown field is an error.
-func decode(name string, document *document, config *Config) error {
+func decode(document *document, config *Config) error {
 	unknown, err := kjson.UnmarshalStrict(document.json, config)
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
-		at := document.atOffset(int(mismatch.Offset))
-		return fmt.Errorf("%s:%d:%d: %s: want %s, got %s", name, at.line, at.column, mismatch.Field, wanted(mismatch), mismatch.Value)
+		mark := document.markBefore(int(mismatch.Offset))
+		return document.fault(mark.at, "%s: want %s, got %s", cmp.Or(mark.path, "the file"), wanted(mismatch.Type), mismatch.Value)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return &Fault{File: document.name, Message: err.Error()}
 	}
 	faults := make([]error, 0, len(unknown))
 	for _, fault := range unknown {
@@ -65,20 +81,24 @@ func decode(name string, document *document, config *Config) error {
 		if field, ok := fault.(kjson.FieldError); ok {
 			path = field.FieldPath()
 		}
-		at := document.at(path)
-		faults = append(faults, fmt.Errorf("%s:%d:%d: %w", name, at.line, at.column, fault))
+		faults = append(faults, document.fault(document.at(path), "%v", fault))
 	}
 	return errors.Join(faults...)
 }
 
 // locate joins validation faults, each with its place in the file.
-func locate(name string, document *document, faults field.ErrorList) error {
+func (d *document) locate(faults field.ErrorList) error {
 	errs := make([]error, 0, len(faults))
 	for _, fault := range faults {
-		at := document.at(fault.Field)
-		errs = append(errs, fmt.Errorf("%s:%d:%d: %w", name, at.line, at.column, fault))
+		errs = append(errs, d.fault(d.at(fault.Field), "%v", fault))
 	}
 	return errors.Join(errs...)
+}
+
+func (d *document) fault(at position, format string, args ...any) *Fault {
+	fault := faultAt(at, format, args...)
+	fault.File = d.name
+	return fault
 }
 
 // resolveSources makes relative file:// paths absolute.
@@ -92,16 +112,28 @@ func (c *Config) resolveSources(folder string) {
 	}
 }
 
-// wanted says in the file's terms what type a field has.
-func wanted(mismatch *json.UnmarshalTypeError) string {
-	switch mismatch.Type.Kind().String() {
-	case "struct", "map":
+// missingFiles finds sources that are not there. One that is there and is no module is not the config's fault.
+func (c *Config) missingFiles() field.ErrorList {
+	var faults field.ErrorList
+	for _, name := range slices.Sorted(maps.Keys(c.Modules)) {
+		path, isFile := strings.CutPrefix(c.Modules[name].Source, fileScheme)
+		if _, err := os.Stat(path); isFile && errors.Is(err, fs.ErrNotExist) {
+			faults = append(faults, field.Invalid(modulesPath.Child(name, "source"), c.Modules[name].Source, "there is no such file"))
+		}
+	}
+	return faults
+}
+
+// wanted says in the file's terms what a type is written as.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
 		return "an object"
-	case "slice":
+	case reflect.Slice:
 		return "a list"
-	case "int", "int64":
+	case reflect.Int:
 		return "a whole number"
-	case "bool":
+	case reflect.Bool:
 		return "true or false"
 	default:
 		return "a string"

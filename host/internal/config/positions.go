@@ -3,11 +3,11 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
 	"sort"
-	"strconv"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -21,28 +21,32 @@ var oneOrMore = regexp.MustCompile(`^controllers\[\d+\]\.for$`)
 // document is a YAML document as JSON that remembers where each of its values stood, so that whatever reads the JSON
 // can say where in the file it found a fault.
 type document struct {
+	name   string // of the file, for faults
 	json   []byte
 	byPath map[string]position
 	marks  []mark // in the order of their offsets
 }
 
-// mark says that the JSON value that begins at offset stood at position.
+// mark says that the JSON value that begins at offset is that of path, and where it stood.
 type mark struct {
 	offset int
+	path   string
 	at     position
 }
 
 // parseYAML reads the only document of a file.
 func parseYAML(data []byte) (*document, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var root yaml.Node
-	if err := decoder.Decode(&root); err == io.EOF {
-		return nil, fmt.Errorf("the file is empty")
+	var root, second yaml.Node
+	if err := decoder.Decode(&root); errors.Is(err, io.EOF) {
+		return nil, errors.New("the file is empty")
 	} else if err != nil {
 		return nil, err
 	}
-	if err := decoder.Decode(new(yaml.Node)); err != io.EOF {
-		return nil, fmt.Errorf("the file holds more than one document")
+	if err := decoder.Decode(&second); err == nil {
+		return nil, faultAt(position{second.Line, second.Column}, "the file holds a second document")
+	} else if !errors.Is(err, io.EOF) {
+		return nil, err
 	}
 	d := &document{byPath: map[string]position{}}
 	if err := d.write("", root.Content[0]); err != nil {
@@ -62,10 +66,10 @@ func (d *document) at(path string) position {
 	return d.byPath[""]
 }
 
-// atOffset returns the place of the value that ends at or before offset in the JSON.
-func (d *document) atOffset(offset int) position {
+// markBefore returns the mark of the last value that begins before offset in the JSON.
+func (d *document) markBefore(offset int) mark {
 	i := sort.Search(len(d.marks), func(i int) bool { return d.marks[i].offset >= offset })
-	return d.marks[max(i-1, 0)].at
+	return d.marks[max(i-1, 0)]
 }
 
 // parent cuts the last segment off a path.
@@ -83,7 +87,7 @@ func (d *document) write(path string, node *yaml.Node) error {
 	if _, known := d.byPath[path]; !known {
 		d.byPath[path] = at
 	}
-	d.marks = append(d.marks, mark{len(d.json), at})
+	d.marks = append(d.marks, mark{len(d.json), path, at})
 	switch node.Kind {
 	case yaml.MappingNode:
 		if oneOrMore.MatchString(path) {
@@ -95,7 +99,7 @@ func (d *document) write(path string, node *yaml.Node) error {
 	case yaml.ScalarNode:
 		return d.writeScalar(node)
 	default:
-		return fmt.Errorf("line %d, column %d: anchors and aliases are not supported here", node.Line, node.Column)
+		return faultAt(at, "aliases are not supported: write the value out")
 	}
 }
 
@@ -105,10 +109,10 @@ func (d *document) writeMapping(path string, node *yaml.Node) error {
 	for i := 0; i < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
-			return fmt.Errorf("line %d, column %d: a key must be a plain string", key.Line, key.Column)
+			return faultAt(position{key.Line, key.Column}, "a key must be a plain string")
 		}
 		if seen[key.Value] {
-			return fmt.Errorf("line %d, column %d: duplicate key %q", key.Line, key.Column, key.Value)
+			return faultAt(position{key.Line, key.Column}, "duplicate key %q", key.Value)
 		}
 		seen[key.Value] = true
 		below := key.Value
@@ -119,7 +123,10 @@ func (d *document) writeMapping(path string, node *yaml.Node) error {
 		if i > 0 {
 			d.json = append(d.json, ',')
 		}
-		d.json = append(strconv.AppendQuote(d.json, key.Value), ':')
+		if err := d.appendJSON(key.Value); err != nil {
+			return err
+		}
+		d.json = append(d.json, ':')
 		if err := d.write(below, value); err != nil {
 			return err
 		}
@@ -143,14 +150,20 @@ func (d *document) writeSequence(path string, node *yaml.Node) error {
 }
 
 func (d *document) writeScalar(node *yaml.Node) error {
-	var value any
-	if err := node.Decode(&value); err != nil {
-		return err
+	var value any = node.Value
+	if node.ShortTag() != "!!timestamp" { // settings have it as it was written
+		if err := node.Decode(&value); err != nil {
+			return err
+		}
 	}
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("line %d, column %d: %w", node.Line, node.Column, err)
+	if err := d.appendJSON(value); err != nil {
+		return faultAt(position{node.Line, node.Column}, "JSON has no such value: %s", node.Value)
 	}
-	d.json = append(d.json, encoded...)
 	return nil
+}
+
+func (d *document) appendJSON(scalar any) error {
+	encoded, err := json.Marshal(scalar)
+	d.json = append(d.json, encoded...)
+	return err
 }

@@ -22,11 +22,17 @@ func (c *Config) Select(patterns []string) error {
 	return nil
 }
 
+// selected goes by the first pattern that names the controller.
 func selected(patterns []string, name string) bool {
-	if slices.Contains(patterns, name) {
-		return true
+	for _, pattern := range patterns {
+		switch pattern {
+		case name:
+			return true
+		case "-" + name:
+			return false
+		}
 	}
-	return slices.Contains(patterns, "*") && !slices.Contains(patterns, "-"+name)
+	return slices.Contains(patterns, "*")
 }
 
 func (c *Config) names() []string {

@@ -92,7 +92,7 @@ func (k GroupVersionKind) Schema() schema.GroupVersionKind {
 	return schema.FromAPIVersionAndKind(k.APIVersion, k.Kind)
 }
 
-// String returns KIND.VERSION.GROUP, as kubectl takes it.
+// String returns KIND.VERSION.GROUP, or KIND.VERSION for the core group.
 func (k GroupVersionKind) String() string {
 	gvk := k.Schema()
 	if gvk.Group == "" {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -18,12 +19,14 @@ const (
 	maxMemory = 4 << 30
 )
 
+var modulesPath = field.NewPath("modules")
+
 func (c *Config) validate() field.ErrorList {
 	var faults field.ErrorList
 	faults = append(faults, exactly(field.NewPath("apiVersion"), c.APIVersion, APIVersion)...)
 	faults = append(faults, exactly(field.NewPath("kind"), c.Kind, Kind)...)
 	for _, name := range slices.Sorted(maps.Keys(c.Modules)) {
-		faults = append(faults, c.Modules[name].validate(field.NewPath("modules").Child(name))...)
+		faults = append(faults, c.Modules[name].validate(modulesPath.Child(name))...)
 	}
 	if len(c.Controllers) == 0 {
 		faults = append(faults, field.Required(field.NewPath("controllers"), "a host needs at least one controller"))
@@ -77,7 +80,7 @@ func validateSize(path *field.Path, size Size, most int64) field.ErrorList {
 	case err != nil:
 		return field.ErrorList{field.Invalid(path, string(size), err.Error())}
 	case bytes > most:
-		return field.ErrorList{field.TooLong(path, string(size), int(most))}
+		return field.ErrorList{field.Invalid(path, string(size), fmt.Sprintf("must not be above %d bytes", most))}
 	default:
 		return nil
 	}
@@ -91,11 +94,10 @@ func validateDuration(path *field.Path, duration Duration) field.ErrorList {
 }
 
 func (c *Controller) validate(path *field.Path, modules map[string]Module) field.ErrorList {
-	var faults field.ErrorList
-	for _, message := range validation.IsDNS1123Label(c.Name) {
-		faults = append(faults, field.Invalid(path.Child("name"), c.Name, message))
-	}
-	if _, ok := modules[c.Module]; !ok {
+	faults := validateName(path.Child("name"), c.Name)
+	if c.Module == "" {
+		faults = append(faults, field.Required(path.Child("module"), "the name of an entry of modules"))
+	} else if _, ok := modules[c.Module]; !ok {
 		faults = append(faults, field.NotSupported(path.Child("module"), c.Module, slices.Sorted(maps.Keys(modules))))
 	}
 	if len(c.For) == 0 {
@@ -113,6 +115,17 @@ func (c *Controller) validate(path *field.Path, modules map[string]Module) field
 		faults = append(faults, field.Invalid(path.Child("settings"), string(settings), "must be an object"))
 	}
 	return append(faults, validateDuration(path.Child("resync"), c.Resync)...)
+}
+
+func validateName(path *field.Path, name string) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(path, "what the controller is known by")}
+	}
+	var faults field.ErrorList
+	for _, message := range validation.IsDNS1123Label(name) {
+		faults = append(faults, field.Invalid(path, name, message))
+	}
+	return faults
 }
 
 // validateKinds also refuses one kind in two versions: both would be the same objects.

@@ -18,24 +18,24 @@ import (
 func (r *Reconciler) call(ctx context.Context, observed *observation) (*abi.Response, *fault) {
 	request, err := r.request(observed)
 	if err != nil {
-		return nil, &fault{reasonModuleFailed, err}
+		return nil, &fault{reason: reasonModuleFailed, err: err}
 	}
 	encoded, err := r.module.Call(ctx, request, logTo(logr.FromContextOrDiscard(ctx)))
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, &fault{"", err} // we are being stopped
+			return nil, &fault{err: err} // we are being stopped
 		}
-		return nil, &fault{reasonModuleFailed, err}
+		return nil, &fault{reason: reasonModuleFailed, err: err}
 	}
 	response, err := abi.DecodeResponse(encoded)
 	if err == nil {
 		err = r.check(observed, response)
 	}
 	if err != nil {
-		return nil, &fault{reasonInvalidResponse, fmt.Errorf("invalid response from the module: %w", err)}
+		return nil, &fault{reason: reasonInvalidResponse, err: fmt.Errorf("invalid response from the module: %w", err)}
 	}
 	if response.Error != nil {
-		return nil, &fault{reasonModuleFailed, &reportedError{response.Error}}
+		return nil, &fault{reason: reasonModuleFailed, err: &reportedError{response.Error}}
 	}
 	return response, nil
 }

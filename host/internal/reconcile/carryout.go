@@ -92,12 +92,8 @@ func (r *Reconciler) writeObject(ctx context.Context, name types.NamespacedName,
 	return nil
 }
 
-// faultOf makes a fault of failed writes. A conflict says only that the cache was behind, and is not worth an event.
 func faultOf(reason string, err error) *fault {
-	if isConflict(err) {
-		reason = ""
-	}
-	return &fault{reason, err}
+	return &fault{reason: reason, err: err, conflict: isConflict(err)}
 }
 
 // isConflict says whether err is a conflict, or joins nothing but conflicts.

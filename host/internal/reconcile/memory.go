@@ -37,6 +37,8 @@ type remembered struct {
 	fingerprint string
 	// due is when a requeue is due.
 	due time.Time
+	// conflicts is how many reconciles in a row ended in a conflict.
+	conflicts int
 	// writes are our own writes that the cache has not been seen to show.
 	writes map[objectKey]write
 	// since is the time of the oldest of them.
@@ -91,11 +93,20 @@ func (m *memory) settle(name types.NamespacedName, fingerprint string, due time.
 	m.update(name, func(known *remembered) {
 		known.due = due
 		known.fingerprint = fingerprint
+		known.conflicts = 0
 	})
 }
 
-func (m *memory) unsettle(name types.NamespacedName) {
-	m.update(name, func(known *remembered) { known.fingerprint = "" })
+// unsettle remembers that a reconcile failed, and returns how many conflicts there were in a row.
+func (m *memory) unsettle(name types.NamespacedName, conflict bool) (conflicts int) {
+	m.update(name, func(known *remembered) {
+		known.fingerprint = ""
+		if known.conflicts++; !conflict {
+			known.conflicts = 0
+		}
+		conflicts = known.conflicts
+	})
+	return conflicts
 }
 
 // converged says whether the outcome of this very observation was fully applied, and nothing is due by now. Then it

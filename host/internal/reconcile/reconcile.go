@@ -88,10 +88,6 @@ func New(controller Controller, module Module, reader client.Reader, applier *ap
 // Reconcile brings the cluster to what the module wants for the object of this name. Whatever goes wrong before the
 // module's answer is understood, nothing is written.
 func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (reconcile.Result, error) {
-	// Before anything is read: what is read after this is not older than our own writes.
-	if wait := r.unseenWrites(ctx, name); wait > 0 {
-		return reconcile.Result{RequeueAfter: wait}, nil
-	}
 	object, err := r.get(ctx, name)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -99,6 +95,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 	if object == nil || object.GetDeletionTimestamp() != nil {
 		r.letGo(ctx, name, object)
 		return reconcile.Result{}, nil
+	}
+	if wait := r.unseenWrites(ctx, name); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	// Read again, or else the object could be older than what has just been seen of our own writes to it.
+	if object, err = r.get(ctx, name); err != nil || object == nil {
+		return reconcile.Result{}, err
 	}
 	observed, err := r.gather(ctx, object)
 	if err != nil {
@@ -126,7 +129,11 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 		fault = r.carryOut(ctx, name, observed, response)
 	}
 	if fault != nil {
-		r.memory.unsettle(name)
+		conflicts := r.memory.unsettle(name, fault.conflict)
+		if fault.conflict && conflicts <= maxConflicts {
+			logr.FromContextOrDiscard(ctx).V(1).Info("trying again: the cache was behind", "conflict", fault.Error())
+			return reconcile.Result{RequeueAfter: conflictPause}, nil
+		}
 		return reconcile.Result{}, r.report(name, observed.object, fault)
 	}
 	for _, event := range response.Events {
@@ -190,7 +197,16 @@ type fault struct {
 	// reason is the reason of the event that tells of it; empty if it is not worth one.
 	reason string
 	err    error
+	// conflict is true if nothing is wrong but that the cache was behind what is written.
+	conflict bool
 }
+
+const (
+	// conflictPause is how long to wait after a conflict for the cache to catch up.
+	conflictPause = 50 * time.Millisecond
+	// maxConflicts is how many conflicts in a row are taken for a slow cache. More are an error like others.
+	maxConflicts = 20
+)
 
 // The reasons of the host's own events.
 const (
