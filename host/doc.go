@@ -1,0 +1,19 @@
+// Package host is the Wasmloop host: a Go process that runs Kubernetes controllers whose logic is a WebAssembly module.
+//
+// One reconcile goes through the packages in this order:
+//
+//   - cmd/wasmloop and internal/cli are the command line.
+//   - internal/config reads the config file: which modules there are, and which controllers they are the logic of.
+//   - internal/source fetches the modules.
+//   - internal/engine is the controller-runtime manager: it watches kinds, queues objects and finds out how the cluster
+//     serves them.
+//   - internal/reconcile handles one object: it gathers what the module may know, calls it, has its answer applied, and
+//     reports.
+//   - internal/guest is the sandbox that a call runs in. It alone touches wazero, and knows no Kubernetes.
+//   - internal/apply makes desired objects so: server-side apply, order, ownership, pruning. It knows no Wasm.
+//
+// internal/localcluster starts a real control plane on this machine, for tests and for wasmloop run --local. test/e2e
+// tests all of it together, as its users run it.
+//
+// Decisions and the measurements behind them are in RATIONALE.md.
+package host
