@@ -33,7 +33,8 @@ ldflags() {
 work=$(mktemp -d "$out/.build-XXXXXX")
 builder=
 cleanup() {
-  if [[ -n $builder ]] && kill -INT "$builder" 2>/dev/null; then
+  # The compilers are in the process group that `set -m` gave the build, and end with it.
+  if [[ -n $builder ]] && kill -TERM -- "-$builder" 2>/dev/null; then
     wait "$builder" || true
   fi
   rm -rf "$work"
@@ -42,7 +43,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-count() { grep -c "$1" "$work/log" || true; }
+count() { grep -c "$@" "$work/log" || true; }
 # report prints the build's progress every 15 seconds, so that six silent minutes do not look like a hang.
 report() {
   for ((elapsed = 15; ; elapsed += 15)); do
@@ -59,8 +60,10 @@ echo "localplane: building etcd, kube-apiserver and kube-controller-manager into
 echo "localplane: the first time this takes about 6 minutes on 2 cores and 3 GB of Go's build cache; later about 10 seconds"
 started=$SECONDS
 flags=$(ldflags)
-CGO_ENABLED=0 go build -v -trimpath -ldflags "$flags" -o "$work/localplane" . 2>"$work/log" &
+set -m
+GOTMPDIR=$work CGO_ENABLED=0 go build -v -trimpath -ldflags "$flags" -o "$work/localplane" . 2>"$work/log" &
 builder=$!
+set +m
 report
 if ! wait "$builder"; then
   builder=

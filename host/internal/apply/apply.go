@@ -101,6 +101,7 @@ func (a *Applier) applyOne(ctx context.Context, owner Owner, desired *unstructur
 	}
 	action := Applied
 	if existing != nil {
+		dropEmptied(managedFields(existing, a.manager, ""), desired.Object)
 		desired.SetUID(existing.GetUID()) // if it was replaced meanwhile, this is refused
 	} else {
 		desired.SetResourceVersion(createOnly)
@@ -132,7 +133,7 @@ func (a *Applier) mayApply(owner Owner, existing *unstructured.Unstructured) err
 		}
 		return &RefusedError{Holder: "nobody", Advice: "delete it, or set adopt: true in the controller's config"}
 	default:
-		return &RefusedError{Holder: holder.name, Advice: "choose another name"}
+		return &RefusedError{Holder: holder.name, Advice: holder.advice}
 	}
 }
 
@@ -140,7 +141,7 @@ func (a *Applier) mayApply(owner Owner, existing *unstructured.Unstructured) err
 // has changed any of it.
 func (a *Applier) holds(existing, desired *unstructured.Unstructured) bool {
 	fields := managedFields(existing, a.manager, "")
-	return fields != nil && covers(fields, appliedFields(desired))
+	return covers(fields, existing.Object, appliedFields(desired))
 }
 
 // RefusedError says that an object exists already and may not be taken over.

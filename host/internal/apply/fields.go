@@ -2,7 +2,9 @@ package apply
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -69,28 +71,52 @@ func appliedFields(object *unstructured.Unstructured) map[string]any {
 	return fields
 }
 
-// covers says whether the set has every field of value. It needs no schema: the set itself says which lists are keyed.
-func covers(set fieldSet, value any) bool {
-	if len(set) == 0 {
+// covers says whether the set has every field of desired. It needs no schema: the set itself says which lists are keyed.
+// Nobody owns an empty list of that sort, so current must have it empty too. A nil set has nothing.
+func covers(set fieldSet, current, desired any) bool {
+	if set != nil && len(set) == 0 {
 		return true // owned as a whole
 	}
-	switch v := value.(type) {
+	switch want := desired.(type) {
 	case map[string]any:
-		for name, item := range v {
-			below, ok := set["f:"+name].(fieldSet)
-			if !ok || !covers(below, item) {
+		got, _ := current.(map[string]any)
+		for name, item := range want {
+			below, _ := set["f:"+name].(fieldSet)
+			if !covers(below, got[name], item) {
 				return false
 			}
 		}
+		return set != nil || len(want) > 0
 	case []any:
-		for _, item := range v {
-			below, ok := itemFields(set, item)
-			if !ok || !covers(below, item) {
-				return false
-			}
+		if len(want) == 0 {
+			return set != nil || isEmpty(current)
 		}
+		return coversItems(set, current, want)
+	default:
+		return set != nil
 	}
-	return true
+}
+
+// coversItems pairs each item with a part of a list's set. Items that give all their keys come first, so that what is left
+// for one that leaves a key to its default is not another one's.
+func coversItems(set fieldSet, current any, items []any) bool {
+	left, open := maps.Clone(set), slices.Clone(items)
+	for _, exactly := range []bool{true, false} {
+		open = slices.DeleteFunc(open, func(item any) bool {
+			for name, below := range left {
+				if !names(name, item, exactly) {
+					continue
+				}
+				got, _ := memberOf(current, name)
+				if fields, ok := below.(fieldSet); ok && covers(fields, got, item) {
+					delete(left, name)
+					return true
+				}
+			}
+			return false
+		})
+	}
+	return len(open) == 0
 }
 
 // within says whether the set has no field beyond those of value.
@@ -116,48 +142,68 @@ func memberOf(value any, name string) (any, bool) {
 		inner, ok := v[field]
 		return inner, ok && isField
 	case []any:
-		for _, item := range v {
-			if names(name, item) {
-				return item, true
+		for _, exactly := range []bool{true, false} {
+			for _, item := range v {
+				if names(name, item, exactly) {
+					return item, true
+				}
 			}
 		}
 	}
 	return nil, false
 }
 
-// itemFields returns the part of a list's set that stands for one item.
-func itemFields(set fieldSet, item any) (fieldSet, bool) {
-	for name, below := range set {
-		if names(name, item) {
-			fields, ok := below.(fieldSet)
-			return fields, ok
-		}
-	}
-	return nil, false
-}
-
-// names says whether a name in a list's set stands for item. A key that the item leaves out has a default, and does not
-// speak against it.
-func names(name string, item any) bool {
+// names says whether a name in a list's set stands for item. Unless it has to exactly, a key that the item leaves to its
+// default does not speak against it.
+func names(name string, item any, exactly bool) bool {
+	var want any
 	if value, ok := strings.CutPrefix(name, "v:"); ok {
-		encoded, err := json.Marshal(item)
-		return err == nil && string(encoded) == value
+		return json.Unmarshal([]byte(value), &want) == nil && sameScalar(item, want)
 	}
 	encoded, ok := strings.CutPrefix(name, "k:")
 	object, isObject := item.(map[string]any)
-	if !ok || !isObject {
+	if !ok || !isObject || json.Unmarshal([]byte(encoded), &want) != nil {
 		return false
 	}
-	keys := map[string]any{}
-	if json.Unmarshal([]byte(encoded), &keys) != nil {
-		return false
-	}
+	keys, _ := want.(map[string]any)
 	for key, want := range keys {
-		if got, there := object[key]; there && !sameScalar(got, want) {
+		if got, there := object[key]; there && !sameScalar(got, want) || !there && exactly {
 			return false
 		}
 	}
-	return true
+	return len(keys) > 0
+}
+
+// dropEmptied removes from value the empty objects below which the set still has something: of a custom resource the API
+// server would make null of them, and refuse that. When all below them is gone, the next apply can say that they are empty.
+func dropEmptied(set fieldSet, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, item := range v {
+			below, _ := set["f:"+name].(fieldSet)
+			dropEmptied(below, item)
+			if object, ok := item.(map[string]any); ok && len(object) == 0 && hasMembers(below) {
+				delete(v, name)
+			}
+		}
+	case []any:
+		for name, below := range set {
+			item, _ := memberOf(v, name)
+			fields, _ := below.(fieldSet)
+			dropEmptied(fields, item)
+		}
+	}
+}
+
+func isEmpty(value any) bool {
+	list, ok := value.([]any)
+	return value == nil || ok && len(list) == 0
+}
+
+// hasMembers says whether a set has more than the field itself.
+func hasMembers(set fieldSet) bool {
+	_, itself := set["."]
+	return len(set) > 1 || len(set) == 1 && !itself
 }
 
 // sameScalar compares a value of an object with one that encoding/json decoded.
@@ -169,21 +215,21 @@ func sameScalar(got, want any) bool {
 }
 
 // contains says whether current has all that desired says. Lists whose items the set names by key are compared item by
-// item, all others as a whole.
+// item, all others as a whole. Of built-in kinds the API server does not keep what is empty.
 func contains(set fieldSet, current, desired any) bool {
 	switch want := desired.(type) {
 	case map[string]any:
 		got, ok := current.(map[string]any)
 		for name, value := range want {
 			below, _ := set["f:"+name].(fieldSet)
-			if !ok || !contains(below, got[name], value) {
+			if !contains(below, got[name], value) {
 				return false
 			}
 		}
-		return ok
+		return ok || current == nil
 	case []any:
 		if len(set) == 0 {
-			return reflect.DeepEqual(current, desired)
+			return isEmpty(current) && len(want) == 0 || reflect.DeepEqual(current, desired)
 		}
 		return containsItems(set, current, want)
 	default:
@@ -191,17 +237,17 @@ func contains(set fieldSet, current, desired any) bool {
 	}
 }
 
+// containsItems compares the items that the set names.
 func containsItems(set fieldSet, current any, desired []any) bool {
-	for _, item := range desired {
-		for name, below := range set {
-			if !names(name, item) {
-				continue
-			}
-			got, ok := memberOf(current, name)
-			fields, _ := below.(fieldSet)
-			if !ok || !contains(fields, got, item) {
-				return false
-			}
+	for name, below := range set {
+		want, ok := memberOf(desired, name)
+		if !ok {
+			continue
+		}
+		got, ok := memberOf(current, name)
+		fields, _ := below.(fieldSet)
+		if !ok || !contains(fields, got, want) {
+			return false
 		}
 	}
 	return true

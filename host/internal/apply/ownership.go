@@ -2,9 +2,11 @@ package apply
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -77,9 +79,12 @@ const (
 
 // holder says whose an object is.
 type holder struct {
-	kind holderKind
-	name string // of another holder
+	kind   holderKind
+	name   string // of another holder
+	advice string // what to do about it
 }
+
+const otherName = "choose another name"
 
 // holder says whose an existing object is, as seen from o. An object whose annotation or owner reference was taken away
 // is still the owner's by the other of the two, together with what the field manager owns of it.
@@ -88,8 +93,12 @@ func (o Owner) holder(existing *unstructured.Unstructured, manager string) holde
 	claimed := existing.GetAnnotations()[AnnotationOwnedBy]
 	ours := claimed == o.claim(existing)
 	switch {
+	case controller != nil && controller.UID != o.UID && controller.Kind == o.Kind.Kind && controller.Name == o.Name:
+		return holder{
+			heldByOther, fmt.Sprintf("an earlier %s %s", controller.Kind, controller.Name), "it is about to be deleted with that",
+		}
 	case controller != nil && controller.UID != o.UID:
-		return holder{heldByOther, fmt.Sprintf("%s %s, its controller", controller.Kind, controller.Name)}
+		return holder{heldByOther, fmt.Sprintf("%s %s, its controller", controller.Kind, controller.Name), otherName}
 	case ours:
 		return holder{kind: heldByOwner}
 	case controller == nil:
@@ -97,9 +106,9 @@ func (o Owner) holder(existing *unstructured.Unstructured, manager string) holde
 	case managedFields(existing, manager, "") != nil:
 		return holder{kind: heldByOwner}
 	case claimed != "":
-		return holder{heldByOther, "controller " + strings.SplitN(claimed, "/", 2)[0]}
+		return holder{heldByOther, "controller " + strings.SplitN(claimed, "/", 2)[0], otherName}
 	default:
-		return holder{heldByOther, "another controller of the same owner"}
+		return holder{heldByOther, "another controller of the same owner", otherName}
 	}
 }
 
@@ -108,6 +117,7 @@ func (o Owner) holder(existing *unstructured.Unstructured, manager string) holde
 func (o Owner) stamp(child *unstructured.Unstructured) (hash string, err error) {
 	delete(child.Object, "status")
 	dropNulls(child.Object)
+	moveStringData(child)
 	child.SetOwnerReferences([]metav1.OwnerReference{{
 		APIVersion: o.Kind.GroupVersion().String(),
 		Kind:       o.Kind.Kind,
@@ -130,6 +140,31 @@ func (o Owner) stamp(child *unstructured.Unstructured) (hash string, err error) 
 	annotations[AnnotationApplied] = hash
 	child.SetAnnotations(annotations)
 	return hash, nil
+}
+
+var secretKind = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+
+// moveStringData does with a Secret's stringData what the API server does: it is only a way to write data, and the server
+// does not say of it when somebody has changed what came of it.
+func moveStringData(child *unstructured.Unstructured) {
+	plain, isObject := child.Object["stringData"].(map[string]any)
+	data, hasData := child.Object["data"].(map[string]any)
+	if child.GroupVersionKind() != secretKind || !isObject || !hasData && child.Object["data"] != nil {
+		return // whatever is wrong with it, the API server says so
+	}
+	moved := maps.Clone(data)
+	if moved == nil {
+		moved = map[string]any{}
+	}
+	for key, value := range plain {
+		text, ok := value.(string)
+		if !ok {
+			return
+		}
+		moved[key] = base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	child.Object["data"] = moved
+	delete(child.Object, "stringData")
 }
 
 // dropNulls removes null fields: they say the same as absent ones, and nobody could own them.

@@ -34,6 +34,7 @@ func (a *Applier) Status(ctx context.Context, object *unstructured.Unstructured,
 	}
 	patch := identify(object)
 	patch.Object["status"] = status
+	dropEmptied(managedFields(object, manager, subresource), patch.Object)
 	configuration := client.ApplyConfigurationFromUnstructured(patch)
 	var err error
 	if options.Subresource {
@@ -50,12 +51,12 @@ func (a *Applier) Status(ctx context.Context, object *unstructured.Unstructured,
 // statusHolds says whether object has status already, and nothing of ours beyond it.
 func statusHolds(object *unstructured.Unstructured, status map[string]any, manager, subresource string) bool {
 	fields := managedFields(object, manager, subresource)
-	if fields == nil {
-		return len(status) == 0
+	if fields == nil && len(status) == 0 {
+		return true
 	}
 	desired := map[string]any{"status": status}
 	current := map[string]any{"status": object.Object["status"]}
-	return covers(fields, desired) && within(fields, desired) && contains(fields, current, desired)
+	return covers(fields, current, desired) && within(fields, desired) && contains(fields, current, desired)
 }
 
 // identify returns an object with no more than what tells the API server which one is meant.

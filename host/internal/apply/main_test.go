@@ -1,0 +1,199 @@
+package apply
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/wasmloop/wasmloop/host/internal/localcluster"
+)
+
+// What the tests share: an API server, and a client that stands for everybody but the Applier. Each test keeps to a
+// namespace of its own.
+var (
+	cluster *rest.Config
+	mapper  meta.RESTMapper
+	api     client.Client
+)
+
+func TestMain(m *testing.M) {
+	code, err := runTests(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runTests(m *testing.M) (code int, err error) {
+	started, err := localcluster.Start(context.Background(), localcluster.Options{
+		CRDs:                     []string{"testdata/crds.yaml"},
+		WithoutControllerManager: true, // nobody but the tests is to change anything
+	})
+	if err != nil {
+		return 1, err
+	}
+	defer func() {
+		if stopErr := started.Stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	cluster = started.Config()
+	cluster.QPS = -1
+	if api, err = client.New(cluster, client.Options{}); err != nil {
+		return 1, err
+	}
+	mapper = api.RESTMapper()
+	return m.Run(), nil
+}
+
+// requests notes the requests that a client makes.
+type requests struct {
+	mu   sync.Mutex
+	made []string
+}
+
+// take returns the requests since the last call, as METHOD RESOURCE/NAME, with /SUBRESOURCE.
+func (r *requests) take() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	made := r.made
+	r.made = nil
+	return made
+}
+
+func (r *requests) note(request *http.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	parts := strings.Split(strings.Trim(request.URL.Path, "/"), "/")
+	parts = parts[2:] // api/v1
+	if !strings.HasPrefix(request.URL.Path, "/api/") {
+		parts = parts[1:] // apis/GROUP/VERSION
+	}
+	if parts[0] == "namespaces" && len(parts) > 2 {
+		parts = parts[2:]
+	}
+	r.made = append(r.made, request.Method+" "+strings.Join(parts, "/"))
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+// bench is a namespace with an Applier for it, whose requests are noted.
+type bench struct {
+	*Applier
+	requests  *requests
+	namespace string
+	owner     Owner
+}
+
+// newBench makes a namespace, which is also the owner of all that is applied: an owner may be of any kind.
+func newBench(t *testing.T, options Options) *bench {
+	t.Helper()
+	b := &bench{requests: &requests{}}
+	namespace := object(t, "{apiVersion: v1, kind: Namespace, metadata: {generateName: apply-}}")
+	create(t, namespace)
+	b.namespace = namespace.GetName()
+	b.owner = OwnerOf("tester", namespace)
+	config := rest.CopyConfig(cluster)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(request *http.Request) (*http.Response, error) {
+			b.requests.note(request)
+			return next.RoundTrip(request)
+		})
+	})
+	writer, err := client.New(config, client.Options{Mapper: mapper})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Applier = New("tester", api, writer, options)
+	return b
+}
+
+// object parses an object.
+func object(t *testing.T, text string) *unstructured.Unstructured {
+	t.Helper()
+	parsed := &unstructured.Unstructured{}
+	encoded, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parsed.UnmarshalJSON(encoded); err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// object parses an object and puts it into the bench's namespace, if it is of a kind that lives in one.
+func (b *bench) object(t *testing.T, text string) *unstructured.Unstructured {
+	t.Helper()
+	parsed := object(t, text)
+	namespaced, err := api.IsObjectNamespaced(parsed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if namespaced {
+		parsed.SetNamespace(b.namespace)
+	}
+	return parsed
+}
+
+func (b *bench) objects(t *testing.T, file string) []*unstructured.Unstructured {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parsed []*unstructured.Unstructured
+	for document := range bytes.SplitSeq(text, []byte("\n---\n")) {
+		parsed = append(parsed, b.object(t, string(document)))
+	}
+	return parsed
+}
+
+func create(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	if err := api.Create(t.Context(), object, client.FieldOwner("somebody")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// live returns an object as the API server has it.
+func live(t *testing.T, object *unstructured.Unstructured) *unstructured.Unstructured {
+	t.Helper()
+	found := identify(object)
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(object), found); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// edit changes an object as somebody with kubectl edit does.
+func edit(t *testing.T, object *unstructured.Unstructured, change func(map[string]any)) {
+	t.Helper()
+	found := live(t, object)
+	change(found.Object)
+	if err := api.Update(t.Context(), found, client.FieldOwner("somebody")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// set sets a field of a decoded object.
+func set(t *testing.T, object map[string]any, value any, path ...string) {
+	t.Helper()
+	if err := unstructured.SetNestedField(object, value, path...); err != nil {
+		t.Fatal(err)
+	}
+}
