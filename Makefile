@@ -42,7 +42,7 @@ wasmloop:
 
 modules: $(WASM) ## Build modules/NAME/NAME.wasm for each sample module
 
-sources = $(shell find $(1) -name '*.go' ! -name '*_test.go')
+sources = $(shell find $(1) -type f ! -name '*_test.go' ! -name '*.wasm' ! -name '*.md')
 
 define module_rule
 modules/$(1)/$(1).wasm: $(call sources,modules/$(1) sdk) go.mod

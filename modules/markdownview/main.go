@@ -1,9 +1,19 @@
 // Command markdownview is a Wasmloop module that serves each MarkdownView's text as a book on the web.
 package main
 
-import "github.com/wasmloop/wasmloop/sdk"
+import (
+	_ "embed"
 
-func init() { sdk.Register(reconcile) }
+	"github.com/wasmloop/wasmloop/sdk"
+)
+
+//go:embed warmup.json
+var warmUp []byte
+
+func init() {
+	sdk.Register(reconcile)
+	sdk.WarmUp(warmUp)
+}
 
 func main() { sdk.Main() }
 

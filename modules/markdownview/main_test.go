@@ -286,3 +286,5 @@ func TestInvalidSpec(t *testing.T) {
 		})
 	}
 }
+
+func TestWarmUp(t *testing.T) { sdktest.WarmUp(t) }

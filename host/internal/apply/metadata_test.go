@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/utils/ptr"
 )
 
 func TestMetadata(t *testing.T) {
@@ -24,12 +23,12 @@ func TestMetadata(t *testing.T) {
 		},
 		"all so already": {
 			reason: "what is right costs nothing",
-			labels: values{"a": ptr.To("1"), "z": nil}, annotations: values{"c": ptr.To("3"), "z": nil},
+			labels: values{"a": new("1"), "z": nil}, annotations: values{"c": new("3"), "z": nil},
 			wantLabels: map[string]string{"a": "1", "b": "2"}, wantAnnotations: map[string]string{"c": "3"},
 		},
 		"set, change and remove": {
 			reason: "one request does it all, and what is not named is left alone",
-			labels: values{"a": ptr.To("9"), "d": ptr.To("")}, annotations: values{"c": nil, "e": ptr.To("5")},
+			labels: values{"a": new("9"), "d": new("")}, annotations: values{"c": nil, "e": new("5")},
 			requests:   []string{"PATCH configmaps/settings"},
 			wantLabels: map[string]string{"a": "9", "b": "2", "d": ""}, wantAnnotations: map[string]string{"e": "5"},
 		},
@@ -70,7 +69,7 @@ func TestMetadataBehind(t *testing.T) {
 	if err := api.Delete(t.Context(), object.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
-	wanted := map[string]*string{"a": ptr.To("1")}
+	wanted := map[string]*string{"a": new("1")}
 	if _, err := bench.Metadata(t.Context(), object, wanted, nil); !apierrors.IsNotFound(err) {
 		t.Errorf("it is gone: got %v, want not found", err)
 	}

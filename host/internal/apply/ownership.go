@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -123,7 +122,7 @@ func (o Owner) stamp(child *unstructured.Unstructured) (hash string, err error) 
 		Kind:       o.Kind.Kind,
 		Name:       o.Name,
 		UID:        o.UID,
-		Controller: ptr.To(true),
+		Controller: new(true),
 	}})
 	annotations := child.GetAnnotations()
 	if annotations == nil {

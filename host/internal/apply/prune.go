@@ -8,7 +8,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -46,8 +45,8 @@ func (a *Applier) Prune(ctx context.Context, owner Owner, observed []*unstructur
 
 func (a *Applier) delete(ctx context.Context, object *unstructured.Unstructured) error {
 	err := a.writer.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{
-		UID:             ptr.To(object.GetUID()),
-		ResourceVersion: ptr.To(object.GetResourceVersion()),
+		UID:             new(object.GetUID()),
+		ResourceVersion: new(object.GetResourceVersion()),
 	})
 	if apierrors.IsNotFound(err) {
 		return nil

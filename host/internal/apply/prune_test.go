@@ -36,7 +36,7 @@ func TestPrune(t *testing.T) {
 		// change makes something else of the children, before they are observed.
 		change func(t *testing.T, children []*unstructured.Unstructured)
 		want   []string
-		err    error
+		err    *PruneLimitError
 	}{
 		"all": {
 			reason: "what is needed by others goes last",
@@ -117,9 +117,9 @@ func TestPrune(t *testing.T) {
 				tt.keep = keepNone
 			}
 			changes, err := bench.Prune(t.Context(), bench.owner, children, tt.keep)
-			var limit *PruneLimitError
-			if tt.err == nil && err != nil || tt.err != nil && (!errors.As(err, &limit) || *limit != *tt.err.(*PruneLimitError)) {
-				t.Errorf("%s: got error %v, want %v", tt.reason, err, tt.err)
+			limit, ok := errors.AsType[*PruneLimitError](err)
+			if diff := cmp.Diff(tt.err, limit); diff != "" || ok != (err != nil) {
+				t.Errorf("%s: got error %v; -want +got:\n%s", tt.reason, err, diff)
 			}
 			if diff := cmp.Diff(tt.want, bench.requests.take()); diff != "" {
 				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)

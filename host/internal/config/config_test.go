@@ -25,37 +25,37 @@ func TestParseFaults(t *testing.T) {
 	tests := map[string]struct {
 		reason string
 		file   string
-		want   []Fault
+		want   []FaultError
 	}{
 		"empty file": {
 			reason: "there is nothing that could be run",
 			file:   "",
-			want:   []Fault{{Message: "the file is empty"}},
+			want:   []FaultError{{Message: "the file is empty"}},
 		},
 		"comments alone": {
 			reason: "a config that was commented out is as good as empty",
 			file:   "# nothing\n",
-			want:   []Fault{{Message: "the file is empty"}},
+			want:   []FaultError{{Message: "the file is empty"}},
 		},
 		"not YAML": {
 			reason: "the parser says which line it gave up on",
 			file:   "apiVersion: wasmloop.dev/v1alpha1\nkind: a: b\n",
-			want:   []Fault{{Line: 2, Message: "mapping values are not allowed in this context"}},
+			want:   []FaultError{{Line: 2, Message: "mapping values are not allowed in this context"}},
 		},
 		"second document": {
 			reason: "it would be overlooked otherwise",
 			file:   header + "controllers:\n" + controller + "\n---\nkind: HostConfig\n",
-			want:   []Fault{{Line: 7, Column: 1, Message: "the file holds a second document"}},
+			want:   []FaultError{{Line: 7, Column: 1, Message: "the file holds a second document"}},
 		},
 		"list instead of the config": {
 			reason: "the file as a whole has a type too",
 			file:   "- a\n",
-			want:   []Fault{{Line: 1, Column: 1, Message: "the file: want an object, got array"}},
+			want:   []FaultError{{Line: 1, Column: 1, Message: "the file: want an object, got array"}},
 		},
 		"unknown fields": {
 			reason: "each typo is told of, at its own place",
 			file:   header + "controllers:\n- {name: c, module: m, for: {apiVersion: v1, kind: Pod, version: v1}}\nmoduls: {}\n",
-			want: []Fault{
+			want: []FaultError{
 				{Line: 6, Column: 57, Message: `unknown field "controllers[0].for[0].version"`},
 				{Line: 7, Column: 1, Message: `unknown field "moduls"`},
 			},
@@ -63,72 +63,72 @@ func TestParseFaults(t *testing.T) {
 		"field in another case": {
 			reason: "names are as Kubernetes has them: their case counts",
 			file:   header + "Controllers:\n" + controller + "\n",
-			want:   []Fault{{Line: 5, Column: 1, Message: `unknown field "Controllers"`}},
+			want:   []FaultError{{Line: 5, Column: 1, Message: `unknown field "Controllers"`}},
 		},
 		"string for a number": {
 			reason: "the path says which of the controllers it is",
 			file:   header + "controllers:\n" + controller + "\n- {name: d, module: m, workers: four, for: []}\n",
-			want:   []Fault{{Line: 7, Column: 33, Message: "controllers[1].workers: want a whole number, got string"}},
+			want:   []FaultError{{Line: 7, Column: 33, Message: "controllers[1].workers: want a whole number, got string"}},
 		},
 		"fraction for a whole number": {
 			reason: "half a worker cannot be had",
 			file:   header + "controllers:\n- {name: c, module: m, workers: 1.5, for: []}\n",
-			want:   []Fault{{Line: 6, Column: 33, Message: "controllers[0].workers: want a whole number, got number 1.5"}},
+			want:   []FaultError{{Line: 6, Column: 33, Message: "controllers[0].workers: want a whole number, got number 1.5"}},
 		},
 		"number for a size": {
 			reason: "a bare number leaves its unit open to guesses",
 			file:   strings.Replace(header, `m.wasm"`, `m.wasm", limits: {memory: 64}`, 1) + "controllers:\n" + controller + "\n",
-			want:   []Fault{{Line: 4, Column: 49, Message: "modules.m.limits.memory: want a string, got number"}},
+			want:   []FaultError{{Line: 4, Column: 49, Message: "modules.m.limits.memory: want a string, got number"}},
 		},
 		"object for a list": {
 			reason: "only for may be one object in place of a list",
 			file:   header + "controllers:\n- {name: c, module: m, for: [], owns: {apiVersion: v1, kind: Pod}}\n",
-			want:   []Fault{{Line: 6, Column: 39, Message: "controllers[0].owns: want a list, got object"}},
+			want:   []FaultError{{Line: 6, Column: 39, Message: "controllers[0].owns: want a list, got object"}},
 		},
 		"list for an object": {
 			reason: "modules have names",
 			file:   "apiVersion: wasmloop.dev/v1alpha1\nkind: HostConfig\nmodules:\n- source: file://m.wasm\n",
-			want:   []Fault{{Line: 4, Column: 1, Message: "modules: want an object, got array"}},
+			want:   []FaultError{{Line: 4, Column: 1, Message: "modules: want an object, got array"}},
 		},
 		"string for a switch": {
 			reason: "yes is a string in YAML 1.2, and not true",
 			file:   header + "controllers:\n- {name: c, module: m, for: [], adopt: yes}\n",
-			want:   []Fault{{Line: 6, Column: 40, Message: "controllers[0].adopt: want true or false, got string"}},
+			want:   []FaultError{{Line: 6, Column: 40, Message: "controllers[0].adopt: want true or false, got string"}},
 		},
 		"duplicate key": {
 			reason: "one of the two would be lost",
 			file:   header + "controllers:\n- name: c\n  module: m\n  name: d\n",
-			want:   []Fault{{Line: 8, Column: 3, Message: `duplicate key "name"`}},
+			want:   []FaultError{{Line: 8, Column: 3, Message: `duplicate key "name"`}},
 		},
 		"duplicate key in settings": {
 			reason: "settings are read as strictly as the rest",
 			file:   header + "controllers:\n- name: c\n  settings: {a: 1, \"a\": 2}\n",
-			want:   []Fault{{Line: 7, Column: 20, Message: `duplicate key "a"`}},
+			want:   []FaultError{{Line: 7, Column: 20, Message: `duplicate key "a"`}},
 		},
 		"alias": {
 			reason: "a few of them can stand for a file without end",
 			file:   header + "controllers:\n- &c {name: c, module: m, for: []}\n- *c\n",
-			want:   []Fault{{Line: 7, Column: 3, Message: "aliases are not supported: write the value out"}},
+			want:   []FaultError{{Line: 7, Column: 3, Message: "aliases are not supported: write the value out"}},
 		},
 		"merge key": {
 			reason: "it is an alias in disguise",
 			file:   header + "controllers:\n- &c {name: c}\n- {<<: *c, name: d}\n",
-			want:   []Fault{{Line: 7, Column: 4, Message: "a key must be a plain string"}},
+			want:   []FaultError{{Line: 7, Column: 4, Message: "a key must be a plain string"}},
 		},
 		"key that is a list": {
 			reason: "JSON has no such keys",
 			file:   "? [a]\n: b\n",
-			want:   []Fault{{Line: 1, Column: 3, Message: "a key must be a plain string"}},
+			want:   []FaultError{{Line: 1, Column: 3, Message: "a key must be a plain string"}},
 		},
 		"not a number": {
 			reason: "JSON cannot carry it to the module",
 			file:   header + "controllers:\n- {name: c, settings: {a: .nan}}\n",
-			want:   []Fault{{Line: 6, Column: 27, Message: "JSON has no such value: .nan"}},
+			want:   []FaultError{{Line: 6, Column: 27, Message: "JSON has no such value: .nan"}},
 		},
 		"another kind of file": {
 			reason: "another version's fields could mean something else",
 			file:   "apiVersion: wasmloop.dev/v1\nkind: Config\nmodules: {m: {source: file://m.wasm}}\ncontrollers:\n" + controller + "\n",
-			want: []Fault{
+			want: []FaultError{
 				{Line: 1, Column: 1, Message: `apiVersion: Unsupported value: "wasmloop.dev/v1": supported values: "wasmloop.dev/v1alpha1"`},
 				{Line: 2, Column: 1, Message: `kind: Unsupported value: "Config": supported values: "HostConfig"`},
 			},
@@ -136,12 +136,12 @@ func TestParseFaults(t *testing.T) {
 		"no controllers": {
 			reason: "the host would sit there and do nothing",
 			file:   header,
-			want:   []Fault{{Line: 1, Column: 1, Message: "controllers: Required value: a host needs at least one controller"}},
+			want:   []FaultError{{Line: 1, Column: 1, Message: "controllers: Required value: a host needs at least one controller"}},
 		},
 		"controller without anything": {
 			reason: "what is missing is told of at the entry that lacks it",
 			file:   header + "controllers:\n- {}\n",
-			want: []Fault{
+			want: []FaultError{
 				{Line: 6, Column: 3, Message: `controllers[0].name: Required value: what the controller is known by`},
 				{Line: 6, Column: 3, Message: `controllers[0].module: Required value: the name of an entry of modules`},
 				{Line: 6, Column: 3, Message: `controllers[0].for: Required value: a controller reconciles at least one kind`},
@@ -150,31 +150,31 @@ func TestParseFaults(t *testing.T) {
 		"duplicate controller name": {
 			reason: "children are owned by the name: each of the two would delete the other's",
 			file:   header + "controllers:\n" + controller + "\n" + controller + "\n",
-			want:   []Fault{{Line: 7, Column: 4, Message: `controllers[1].name: Duplicate value: "c"`}},
+			want:   []FaultError{{Line: 7, Column: 4, Message: `controllers[1].name: Duplicate value: "c"`}},
 		},
 		"name that is no label": {
 			reason: "it becomes a part of field managers and annotations",
 			file:   header + "controllers:\n- {name: My_C, module: m, for: {apiVersion: v1, kind: Pod}}\n",
-			want: []Fault{{Line: 6, Column: 4, Message: `controllers[0].name: Invalid value: "My_C": a lowercase RFC 1123 label must consist of ` +
+			want: []FaultError{{Line: 6, Column: 4, Message: `controllers[0].name: Invalid value: "My_C": a lowercase RFC 1123 label must consist of ` +
 				`lower case alphanumeric characters or '-', and must start and end with an alphanumeric character ` +
 				`(e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`}},
 		},
 		"module that is not declared": {
 			reason: "a typo here is the commonest fault of all, and the right names are few",
 			file:   header + "controllers:\n- {name: c, module: n, for: {apiVersion: v1, kind: Pod}}\n",
-			want:   []Fault{{Line: 6, Column: 13, Message: `controllers[0].module: Unsupported value: "n": supported values: "m"`}},
+			want:   []FaultError{{Line: 6, Column: 13, Message: `controllers[0].module: Unsupported value: "n": supported values: "m"`}},
 		},
 		"module without a source": {
 			reason: "an example says what one looks like",
 			file:   "apiVersion: wasmloop.dev/v1alpha1\nkind: HostConfig\nmodules:\n  m:\ncontrollers:\n" + controller + "\n",
-			want:   []Fault{{Line: 4, Column: 3, Message: "modules.m.source: Required value: for example file://modules/mine.wasm"}},
+			want:   []FaultError{{Line: 4, Column: 3, Message: "modules.m.source: Required value: for example file://modules/mine.wasm"}},
 		},
 		"sources of unknown schemes": {
 			reason: "a path alone is no URL, and others are not fetched",
 			file: "apiVersion: wasmloop.dev/v1alpha1\nkind: HostConfig\nmodules:\n" +
 				"  a: {source: a.wasm}\n  b: {source: \"https://example.com/b.wasm\"}\n  c: {source: \"file://\"}\n" +
 				"controllers:\n- {name: c, module: a, for: {apiVersion: v1, kind: Pod}}\n",
-			want: []Fault{
+			want: []FaultError{
 				{Line: 4, Column: 7, Message: `modules.a.source: Unsupported value: "a.wasm": supported values: "file://PATH"`},
 				{Line: 5, Column: 7, Message: `modules.b.source: Unsupported value: "https://": supported values: "file://PATH"`},
 				{Line: 6, Column: 7, Message: `modules.c.source: Unsupported value: "file://": supported values: "file://PATH"`},
@@ -185,14 +185,14 @@ func TestParseFaults(t *testing.T) {
 			file: "apiVersion: wasmloop.dev/v1alpha1\nkind: HostConfig\nmodules:\n" +
 				"  m:\n    source: file://m.wasm\n    limits:\n      memory: 5Gi\n      timeout: 5\n      request: 64 MB\n      response: -1Mi\n" +
 				"controllers:\n" + strings.TrimSuffix(controller, "}") + ", resync: 0s}\n",
-			want: []Fault{{Line: 8, Column: 16, Message: "modules.m.limits.timeout: want a string, got number"}},
+			want: []FaultError{{Line: 8, Column: 16, Message: "modules.m.limits.timeout: want a string, got number"}},
 		},
 		"bad sizes and durations of the right type": {
 			reason: "all of them are told of at once",
 			file: "apiVersion: wasmloop.dev/v1alpha1\nkind: HostConfig\nmodules:\n" +
 				"  m:\n    source: file://m.wasm\n    limits:\n      memory: 5Gi\n      timeout: 5 s\n      request: 64 MB\n      response: \"0.5\"\n" +
 				"controllers:\n" + strings.TrimSuffix(controller, "}") + ", resync: 0s}\n",
-			want: []Fault{
+			want: []FaultError{
 				{Line: 7, Column: 7, Message: `modules.m.limits.memory: Invalid value: "5Gi": must not be above 4294967296 bytes`},
 				{Line: 9, Column: 7, Message: `modules.m.limits.request: Invalid value: "64 MB": want a size like "64Mi"`},
 				{Line: 10, Column: 7, Message: `modules.m.limits.response: Invalid value: "0.5": want a whole number of bytes above zero`},
@@ -203,7 +203,7 @@ func TestParseFaults(t *testing.T) {
 		"negative numbers": {
 			reason: "they would mean no bound to some and nothing at all to others",
 			file:   header + "controllers:\n" + strings.TrimSuffix(controller, "}") + ", workers: -1, prune: {maxPerReconcile: -1}}\n",
-			want: []Fault{
+			want: []FaultError{
 				{Line: 6, Column: 58, Message: "controllers[0].workers: Invalid value: -1: must not be negative"},
 				{Line: 6, Column: 79, Message: "controllers[0].prune.maxPerReconcile: Invalid value: -1: must not be negative"},
 			},
@@ -211,7 +211,7 @@ func TestParseFaults(t *testing.T) {
 		"kinds that are none": {
 			reason: "they could never be watched",
 			file:   header + "controllers:\n- name: c\n  module: m\n  for: {apiVersion: a/b/c, kind: Pod}\n  owns: [{kind: Pod}, {apiVersion: v1}]\n",
-			want: []Fault{
+			want: []FaultError{
 				{Line: 8, Column: 9, Message: `controllers[0].for[0].apiVersion: Invalid value: "a/b/c": want GROUP/VERSION, or v1 for the core group`},
 				{Line: 9, Column: 10, Message: `controllers[0].owns[0].apiVersion: Invalid value: "": want GROUP/VERSION, or v1 for the core group`},
 				{Line: 9, Column: 23, Message: `controllers[0].owns[1].kind: Required value: the kind's name, like ConfigMap`},
@@ -220,12 +220,12 @@ func TestParseFaults(t *testing.T) {
 		"two versions of a kind": {
 			reason: "they are the same objects, which would be seen and pruned twice",
 			file:   header + "controllers:\n- name: c\n  module: m\n  for: {apiVersion: v1, kind: Pod}\n  owns:\n  - {apiVersion: batch/v1, kind: CronJob}\n  - {apiVersion: batch/v1beta1, kind: CronJob}\n",
-			want:   []Fault{{Line: 11, Column: 5, Message: `controllers[0].owns[1]: Duplicate value: "CronJob.v1beta1.batch"`}},
+			want:   []FaultError{{Line: 11, Column: 5, Message: `controllers[0].owns[1]: Duplicate value: "CronJob.v1beta1.batch"`}},
 		},
 		"settings that are no object": {
 			reason: "a request promises an object to the module",
 			file:   header + "controllers:\n" + strings.TrimSuffix(controller, "}") + ", settings: [1]}\n",
-			want:   []Fault{{Line: 6, Column: 58, Message: `controllers[0].settings: Invalid value: "[1]": must be an object`}},
+			want:   []FaultError{{Line: 6, Column: 58, Message: `controllers[0].settings: Invalid value: "[1]": must be an object`}},
 		},
 	}
 	for name, tt := range tests {
@@ -242,30 +242,30 @@ func TestParseFaults(t *testing.T) {
 }
 
 // faultsOf takes apart what Load and Parse join.
-func faultsOf(err error) []Fault {
-	var fault *Fault
+func faultsOf(err error) []FaultError {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var faults []Fault
+		var faults []FaultError
 		for _, err := range joined.Unwrap() {
 			faults = append(faults, faultsOf(err)...)
 		}
 		return faults
 	}
-	if !errors.As(err, &fault) {
+	fault, ok := errors.AsType[*FaultError](err)
+	if !ok {
 		return nil
 	}
-	return []Fault{*fault}
+	return []FaultError{*fault}
 }
 
 func TestFaultPlace(t *testing.T) {
 	tests := map[string]struct {
 		reason string
-		fault  Fault
+		fault  FaultError
 		want   string
 	}{
-		"place known":     {"editors jump to it", Fault{"a.yaml", 2, 3, "no"}, "a.yaml:2:3: no"},
-		"line known":      {"the YAML parser says no more", Fault{"a.yaml", 2, 0, "no"}, "a.yaml:2: no"},
-		"file as a whole": {"there is no line to point at", Fault{"a.yaml", 0, 0, "no"}, "a.yaml: no"},
+		"place known":     {"editors jump to it", FaultError{"a.yaml", 2, 3, "no"}, "a.yaml:2:3: no"},
+		"line known":      {"the YAML parser says no more", FaultError{"a.yaml", 2, 0, "no"}, "a.yaml:2: no"},
+		"file as a whole": {"there is no line to point at", FaultError{"a.yaml", 0, 0, "no"}, "a.yaml: no"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -404,7 +404,7 @@ func TestLoadFaults(t *testing.T) {
 	})
 	path := filepath.Join(folder, "missing.yaml")
 	_, err := Load(path)
-	want := []Fault{{path, 7, 5, `modules.gone.source: Invalid value: "file://` + filepath.Join(folder, "gone.wasm") + `": there is no such file`}}
+	want := []FaultError{{path, 7, 5, `modules.gone.source: Invalid value: "file://` + filepath.Join(folder, "gone.wasm") + `": there is no such file`}}
 	if diff := cmp.Diff(want, faultsOf(err)); diff != "" {
 		t.Errorf("a module that is not there is the config's fault: -want +got:\n%s", diff)
 	}

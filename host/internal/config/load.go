@@ -18,7 +18,7 @@ import (
 )
 
 // Load reads, defaults and validates the config file at path. Relative module sources are resolved against its folder,
-// and their files must be there. The error joins a *Fault for each fault found.
+// and their files must be there. The error joins a *FaultError for each fault found.
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -67,18 +67,17 @@ func parse(name string, data []byte) (*Config, *document, error) {
 // decode is strict: an unknown field is an error.
 func decode(document *document, config *Config) error {
 	unknown, err := kjson.UnmarshalStrict(document.json, config)
-	var mismatch *json.UnmarshalTypeError
-	if errors.As(err, &mismatch) {
+	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		mark := document.markBefore(int(mismatch.Offset))
 		return document.fault(mark.at, "%s: want %s, got %s", cmp.Or(mark.path, "the file"), wanted(mismatch.Type), mismatch.Value)
 	}
 	if err != nil {
-		return &Fault{File: document.name, Message: err.Error()}
+		return &FaultError{File: document.name, Message: err.Error()}
 	}
 	faults := make([]error, 0, len(unknown))
 	for _, fault := range unknown {
 		path := ""
-		if field, ok := fault.(kjson.FieldError); ok {
+		if field, ok := errors.AsType[kjson.FieldError](fault); ok {
 			path = field.FieldPath()
 		}
 		faults = append(faults, document.fault(document.at(path), "%v", fault))
@@ -95,7 +94,7 @@ func (d *document) locate(faults field.ErrorList) error {
 	return errors.Join(errs...)
 }
 
-func (d *document) fault(at position, format string, args ...any) *Fault {
+func (d *document) fault(at position, format string, args ...any) *FaultError {
 	fault := faultAt(at, format, args...)
 	fault.File = d.name
 	return fault

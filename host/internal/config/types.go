@@ -31,18 +31,29 @@ type Module struct {
 	Source string `json:"source"`
 	// Limits bound each call.
 	Limits Limits `json:"limits,omitzero"`
+	// Isolation is what a call may see of those before it: hermetic (nothing) or pooled (whatever they left in the
+	// instance; for comparison only). Default hermetic.
+	Isolation string `json:"isolation,omitempty"`
 }
 
 // Limits bound what one call of a module may use.
 type Limits struct {
 	// Memory bounds the module's linear memory. Default 64Mi, at most 4Gi.
 	Memory Size `json:"memory,omitempty"`
+	// Fuel bounds the work of a call, in units of about one function call or loop iteration: "500M". Default 1G.
+	Fuel Count `json:"fuel,omitempty"`
 	// Timeout bounds the time of a call. Default 5s.
 	Timeout Duration `json:"timeout,omitempty"`
 	// Request bounds the size of an encoded request. Default 16Mi.
 	Request Size `json:"request,omitempty"`
 	// Response bounds the size of an encoded response. Default 4Mi.
 	Response Size `json:"response,omitempty"`
+	// Tables bounds the elements of each of the module's tables. Default 1M.
+	Tables Count `json:"tables,omitempty"`
+	// LogLines bounds the lines that a call may log; what is beyond is dropped. Default 1k.
+	LogLines Count `json:"logLines,omitempty"`
+	// LogBytes bounds the length of all log lines of a call. Default 256Ki.
+	LogBytes Size `json:"logBytes,omitempty"`
 }
 
 // Controller binds a kind of object to the module that reconciles it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -56,7 +57,26 @@ func (m Module) validate(path *field.Path) field.ErrorList {
 	faults = append(faults, validateSize(limits.Child("memory"), m.Limits.Memory, maxMemory)...)
 	faults = append(faults, validateSize(limits.Child("request"), m.Limits.Request, maxMemory)...)
 	faults = append(faults, validateSize(limits.Child("response"), m.Limits.Response, maxMemory)...)
+	faults = append(faults, validateSize(limits.Child("logBytes"), m.Limits.LogBytes, maxMemory)...)
+	faults = append(faults, validateCount(limits.Child("fuel"), m.Limits.Fuel, math.MaxInt64)...)
+	faults = append(faults, validateCount(limits.Child("tables"), m.Limits.Tables, math.MaxUint32)...)
+	faults = append(faults, validateCount(limits.Child("logLines"), m.Limits.LogLines, math.MaxInt32)...)
+	if m.Isolation != "hermetic" && m.Isolation != "pooled" {
+		faults = append(faults, field.NotSupported(path.Child("isolation"), m.Isolation, []string{"hermetic", "pooled"}))
+	}
 	return append(faults, validateDuration(limits.Child("timeout"), m.Limits.Timeout)...)
+}
+
+func validateCount(path *field.Path, count Count, most int64) field.ErrorList {
+	units, err := count.Units()
+	switch {
+	case err != nil:
+		return field.ErrorList{field.Invalid(path, string(count), err.Error())}
+	case units > most:
+		return field.ErrorList{field.Invalid(path, string(count), fmt.Sprintf("must not be above %d", most))}
+	default:
+		return nil
+	}
 }
 
 func validateSource(path *field.Path, source string) field.ErrorList {

@@ -7,6 +7,22 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
+// Count is a whole number as Kubernetes writes quantities: "500M".
+type Count string
+
+// Units returns the number.
+func (c Count) Units() (int64, error) {
+	quantity, err := resource.ParseQuantity(string(c))
+	if err != nil {
+		return 0, fmt.Errorf("want a number like \"500M\"")
+	}
+	units, exact := quantity.AsInt64()
+	if !exact || units <= 0 {
+		return 0, fmt.Errorf("want a whole number above zero")
+	}
+	return units, nil
+}
+
 // Size is a number of bytes as Kubernetes writes quantities: "64Mi".
 type Size string
 

@@ -23,11 +23,19 @@ var (
 	callSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "wasmloop_module_call_duration_seconds",
 		Help:    "Time of a module call, the making of its instance included, by controller.",
-		Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
+		Buckets: prometheus.ExponentialBuckets(0.00001, 4, 10),
 	}, []string{"controller"})
+	fuelTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wasmloop_module_fuel_total",
+		Help: "Fuel that calls used, by module.",
+	}, []string{"module"})
+	moduleInfo = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "wasmloop_module_info",
+		Help: "1 for each loaded module, with its digest, its tier, and how its instances are put back after a call.",
+	}, []string{"module", "digest", "tier", "restoring"})
 )
 
-func init() { metrics.Registry.MustRegister(callsTotal, callSeconds) }
+func init() { metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, moduleInfo) }
 
 // measured counts and times the calls of a module.
 func measured(controller string, module reconcile.Module) reconcile.Module {

@@ -26,7 +26,9 @@ func (m *module) Call(ctx context.Context, request []byte, log func(level abi.Le
 	if m.err != nil {
 		return nil, m.err
 	}
-	return m.guest.Call(ctx, request, log)
+	result, err := m.guest.Call(ctx, request, log)
+	fuelTotal.WithLabelValues(m.name).Add(float64(result.Fuel))
+	return result.Response, err
 }
 
 // notLoaded says that a module cannot be called before something is done about it.
@@ -65,8 +67,10 @@ func (e *Engine) loadModule(ctx context.Context, name string, entry config.Modul
 			"module", name, "source", entry.Source)
 		return m
 	}
+	restoring, why := m.guest.Restoring()
+	moduleInfo.WithLabelValues(name, m.digest, string(m.guest.Tier()), restoring).Set(1)
 	e.log.Info("module loaded", "module", name, "digest", m.digest, "tier", string(m.guest.Tier()),
-		"seconds", time.Since(start).Seconds())
+		"restoring", restoring, "because", why, "seconds", time.Since(start).Seconds())
 	return m
 }
 
@@ -80,17 +84,27 @@ func (m *module) load(ctx context.Context, runtime *guest.Runtime, entry config.
 		return err
 	}
 	m.digest = fetched.Digest
-	m.guest, err = runtime.Load(ctx, fetched.Bytes, limits)
+	m.guest, err = runtime.Load(ctx, fetched.Bytes, limits, guest.Isolation(entry.Isolation))
 	return err
 }
 
-// guestLimits translates the config's limits.
+// guestLimits translates the config's limits, which were validated.
 func guestLimits(limits config.Limits) (guest.Limits, error) {
-	memory, err1 := limits.Memory.Bytes()
-	request, err2 := limits.Request.Bytes()
-	response, err3 := limits.Response.Bytes()
-	timeout, err4 := limits.Timeout.Duration()
-	return guest.Limits{
-		Memory: uint64(memory), Request: uint64(request), Response: uint64(response), Timeout: timeout,
-	}, errors.Join(err1, err2, err3, err4)
+	var errs []error
+	number := func(n int64, err error) int64 {
+		errs = append(errs, err)
+		return n
+	}
+	timeout, err := limits.Timeout.Duration()
+	translated := guest.Limits{
+		Memory:   uint64(number(limits.Memory.Bytes())),
+		Table:    uint32(number(limits.Tables.Units())),
+		Fuel:     uint64(number(limits.Fuel.Units())),
+		Timeout:  timeout,
+		Request:  uint64(number(limits.Request.Bytes())),
+		Response: uint64(number(limits.Response.Bytes())),
+		LogLines: int(number(limits.LogLines.Units())),
+		LogBytes: int(number(limits.LogBytes.Bytes())),
+	}
+	return translated, errors.Join(append(errs, err)...)
 }

@@ -5,78 +5,104 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"strings"
+	"time"
 
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
-// Log takes a module's log line.
-type Log func(level abi.Level, line string)
+const (
+	// slice is how much fuel a guest gets at a time: after each, the host looks at the clock. It lasts for tens of
+	// microseconds as a rule, and for a millisecond or two at the worst.
+	slice = 50_000
+	// hostCall is what calling a host function costs, beside one unit for each 16 bytes that it handles.
+	hostCall = 64
+)
 
-// call is the host's side of one call: what the guest reads and what it has written so far.
+// call is the host's side of one call: what the guest reads, what it has written so far, and what it has used.
 type call struct {
-	module      *Module
-	request     []byte
-	response    []byte
-	responded   bool
-	tooLarge    uint64 // the size of a response over the limit
-	failure     *ModuleError
-	memory      *boundedAllocator
-	clock       clock
-	lines       *lineBudget
-	stdout      lineWriter
-	stderr      lineWriter
-	commandsOut cappedBuffer
+	ctx      context.Context
+	limits   Limits
+	started  time.Time
+	deadline time.Time
+
+	// granted is the fuel that the guest was given so far, its counter what is left of that. hostFuel is what host
+	// functions cost.
+	granted, hostFuel uint64
+	hostChecked       uint64
+
+	request   []byte
+	stdin     []byte // what a command has not read of its request
+	response  []byte
+	responded bool
+	tooLarge  uint64 // the size of a response over the limit
+	failure   *ModuleError
+
+	clock  clock
+	random *rand.ChaCha8
+	lines  lineBudget
+	stdout lineWriter
+	stderr lineWriter
+	// commandOut takes a command's stdout; nil for reactors.
+	commandOut *cappedBuffer
 }
 
-// Call gives the module a request and returns its response. log gets the module's log lines as they come.
-//
-// Each call runs in a fresh instance: nothing that one call does is seen by another. Errors are of type *ModuleError,
-// *LimitError or *TrapError, or wrap ctx's.
-func (m *Module) Call(ctx context.Context, request []byte, log func(level abi.Level, line string)) ([]byte, error) {
-	if size := uint64(len(request)); size > m.limits.Request {
-		return nil, &LimitError{"request", bytesText(m.limits.Request), bytesText(size)}
+func newCall(ctx context.Context, limits Limits, tier Tier, request []byte, log Log) *call {
+	c := &call{ctx: ctx, limits: limits, request: request, started: time.Now()}
+	c.deadline = c.started.Add(limits.Timeout)
+	c.lines = lineBudget{log: log, lines: limits.LogLines, bytes: limits.LogBytes}
+	c.stdout = lineWriter{level: abi.LevelInfo, lines: &c.lines}
+	c.stderr = lineWriter{level: abi.LevelWarn, lines: &c.lines}
+	if tier == Command {
+		c.stdin, c.commandOut = request, &cappedBuffer{limit: limits.Response}
 	}
-	call := m.newCall(request, log)
-	defer call.flush()
-	if m.tier == Command {
-		return call.runCommand(ctx)
-	}
-	return call.runReactor(ctx)
+	return c
 }
 
-func (m *Module) newCall(request []byte, log Log) *call {
-	lines := &lineBudget{log: log, lines: m.limits.LogLines, bytes: m.limits.LogBytes}
-	return &call{
-		module:      m,
-		request:     request,
-		memory:      &boundedAllocator{limit: m.limits.Memory},
-		lines:       lines,
-		stdout:      lineWriter{level: abi.LevelInfo, lines: lines},
-		stderr:      lineWriter{level: abi.LevelWarn, lines: lines},
-		commandsOut: cappedBuffer{limit: m.limits.Response},
+// refuel is the tick: it takes the guest's fuel counter, which is below zero, ends the call if that is out of fuel or
+// time, and returns what the counter goes on with.
+func (c *call) refuel(counter int64) int64 {
+	used := c.granted - uint64(counter) // counter is negative: more was used than granted
+	c.check(used)
+	next := min(slice, c.limits.Fuel-min(c.limits.Fuel, used+c.hostFuel))
+	c.granted = used + next
+	return int64(next)
+}
+
+// charge is called by host functions before they handle so many bytes.
+func (c *call) charge(bytes int) {
+	c.hostFuel += hostCall + uint64(bytes)/16
+	if c.hostFuel-c.hostChecked > slice {
+		c.hostChecked = c.hostFuel
+		c.check(c.granted) // how much of the last grant is left is the guest's to know
 	}
 }
 
-func (c *call) runReactor(ctx context.Context) ([]byte, error) {
-	var status int32
-	err := c.run(ctx, func(ctx context.Context, instance api.Module) error {
-		results, err := instance.ExportedFunction(abi.ExportReconcile).Call(ctx)
-		if err == nil {
-			status = api.DecodeI32(results[0])
-		}
-		return err
-	})
+// check ends the call if it is out of fuel or time, or is not wanted any more.
+func (c *call) check(used uint64) {
+	if used += c.hostFuel; used > c.limits.Fuel {
+		panic(&LimitError{"fuel", fmt.Sprint(c.limits.Fuel), fmt.Sprintf("at least %d", used)})
+	}
+	if now := time.Now(); now.After(c.deadline) {
+		panic(&LimitError{"timeout", c.limits.Timeout.String(), now.Sub(c.started).Round(time.Millisecond).String()})
+	}
+	if c.ctx.Err() != nil {
+		panic(fmt.Errorf("the call was cancelled: %w", context.Cause(c.ctx)))
+	}
+}
+
+// fuel returns how much was used, given what the guest's counter is left with.
+func (c *call) fuel(counter int64) uint64 { return c.granted - uint64(counter) + c.hostFuel }
+
+// outcome returns what a reactor that returned status has answered.
+func (c *call) outcome(status int32) ([]byte, error) {
 	switch {
-	case err != nil:
-		return nil, err
 	case c.tooLarge > 0:
-		return nil, &LimitError{"response", bytesText(c.module.limits.Response), bytesText(c.tooLarge)}
+		return nil, &LimitError{"response", bytesText(c.limits.Response), bytesText(c.tooLarge)}
 	case c.failure != nil:
 		return nil, c.failure
 	case status != 0:
@@ -87,64 +113,30 @@ func (c *call) runReactor(ctx context.Context) ([]byte, error) {
 	return c.response, nil
 }
 
-func (c *call) runCommand(ctx context.Context) ([]byte, error) {
-	err := c.run(ctx, func(ctx context.Context, instance api.Module) error {
-		_, err := instance.ExportedFunction(abi.ExportStart).Call(ctx)
-		return err
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case c.commandsOut.dropped > 0:
-		size := uint64(c.commandsOut.Len()) + c.commandsOut.dropped
-		return nil, &LimitError{"response", bytesText(c.module.limits.Response), bytesText(size)}
+// commandOutcome returns what a command has answered.
+func (c *call) commandOutcome() ([]byte, error) {
+	if dropped := c.commandOut.dropped; dropped > 0 {
+		return nil, &LimitError{"response", bytesText(c.limits.Response), bytesText(uint64(c.commandOut.Len()) + dropped)}
 	}
-	return c.commandsOut.Bytes(), nil
+	return c.commandOut.Bytes(), nil
 }
 
-// run makes an instance, has use call into it, and ends it.
-func (c *call) run(ctx context.Context, use func(context.Context, api.Module) error) error {
-	limits := c.module.limits
-	bounded, cancel := context.WithTimeout(ctx, limits.Timeout)
-	defer cancel()
-	bounded = context.WithValue(bounded, callKey{}, c)
-	bounded = experimental.WithMemoryAllocator(bounded, c.memory)
-	instance, err := c.module.runtime.wazero.InstantiateModule(bounded, c.module.compiled, c.config())
-	if err == nil {
-		err = use(bounded, instance)
-		_ = instance.Close(ctx) // frees memory only; the call's outcome is known
-	}
-	return c.explain(ctx, err)
-}
-
-// config makes the guest's world: no files, no environment, a clock and a random stream that are the same in every
-// call.
-func (c *call) config() wazero.ModuleConfig {
-	config := wazero.NewModuleConfig().WithName("").WithArgs("module").
-		WithWalltime(c.clock.wall, clockResolution).
-		WithNanotime(c.clock.nano, clockResolution).
-		WithNanosleep(c.clock.sleep).
-		WithStderr(&c.stderr)
-	if c.module.tier == Command {
-		return config.WithStartFunctions().WithStdin(bytes.NewReader(c.request)).WithStdout(&c.commandsOut)
-	}
-	return config.WithStartFunctions(abi.ExportInitialize).WithStdout(&c.stdout)
-}
-
-// explain turns what wazero returns into one of the errors that Call promises.
-func (c *call) explain(ctx context.Context, err error) error {
+// explain turns what wazero returns into one of the errors that Call promises. refused is the amount of memory that the
+// guest wanted and did not get.
+func (c *call) explain(err error, refused uint64) error {
 	var exit *sys.ExitError
+	var limit *LimitError
 	switch {
-	case err == nil:
+	case err == nil, errors.As(err, &exit) && exit.ExitCode() == 0 && c.commandOut != nil:
 		return nil
-	case errors.As(err, &exit) && exit.ExitCode() == 0 && c.module.tier == Command:
-		return nil
-	case ctx.Err() != nil:
-		return fmt.Errorf("the call was cancelled: %w", context.Cause(ctx))
-	case errors.Is(err, context.DeadlineExceeded):
-		return &LimitError{"timeout", c.module.limits.Timeout.String(), "longer"}
-	case c.memory.refused > 0:
-		return &LimitError{"memory", bytesText(c.memory.limit), bytesText(c.memory.refused)}
+	case errors.As(err, &limit):
+		return limit
+	case c.ctx.Err() != nil && errors.Is(err, context.Cause(c.ctx)):
+		return fmt.Errorf("the call was cancelled: %w", context.Cause(c.ctx))
+	case strings.Contains(err.Error(), "stack overflow"):
+		return &LimitError{"call depth", "the stack's", "more: endless recursion?"}
+	case refused > 0:
+		return &LimitError{"memory", bytesText(c.limits.Memory), bytesText(refused)}
 	default:
 		return &TrapError{Cause: err, Output: c.stderr.quote()}
 	}
@@ -152,7 +144,7 @@ func (c *call) explain(ctx context.Context, err error) error {
 
 func (c *call) setResponse(view []byte) {
 	c.responded, c.tooLarge = true, 0
-	if size := uint64(len(view)); size > c.module.limits.Response {
+	if size := uint64(len(view)); size > c.limits.Response {
 		c.tooLarge = size
 		return
 	}
@@ -166,8 +158,23 @@ func (c *call) setFailure(message []byte) {
 	c.failure = &ModuleError{Message: text, IsTerminal: terminal}
 }
 
-func (c *call) log(level abi.Level, line string) { c.lines.add(level, line) }
+func (c *call) log(level abi.Level, line []byte) { c.lines.add(level, line) }
 
+// output returns where a file descriptor writes to, nil if it is none to write to.
+func (c *call) output(fd uint32) io.Writer {
+	switch {
+	case fd == fdStdout && c.commandOut != nil:
+		return c.commandOut
+	case fd == fdStdout:
+		return &c.stdout
+	case fd == fdStderr:
+		return &c.stderr
+	default:
+		return nil
+	}
+}
+
+// flush logs what is left of lines that did not end.
 func (c *call) flush() {
 	c.stdout.flush()
 	c.stderr.flush()

@@ -1,20 +1,13 @@
 package guest
 
-import (
-	"time"
+import "time"
 
-	"github.com/tetratelabs/wazero/sys"
-)
-
-// epoch is when every call's wall clock starts: a moment that is plainly not now, yet past the start of certificates'
-// and libraries' sanity checks.
+// epoch is when every call's wall clock starts: a moment that is plainly not now, yet late enough for libraries that
+// refuse dates before their own time.
 var epoch = time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-const (
-	clockResolution = sys.ClockResolution(time.Microsecond)
-	// tick is what each reading moves the clock on, so that a loop that waits for time to pass ends.
-	tick = time.Microsecond
-)
+// tick is what each reading moves the clock on, so that a loop that waits for time to pass ends.
+const tick = time.Microsecond
 
 // clock is the time of one call: it starts at the same instant in every call and depends on nothing but the call.
 type clock struct{ elapsed time.Duration }
@@ -24,12 +17,5 @@ func (c *clock) read() time.Duration {
 	return c.elapsed
 }
 
-func (c *clock) wall() (sec int64, nsec int32) {
-	now := epoch.Add(c.read())
-	return now.Unix(), int32(now.Nanosecond())
-}
-
-func (c *clock) nano() int64 { return int64(c.read()) }
-
 // sleep returns at once, and moves the clock on so that a runtime's timers end.
-func (c *clock) sleep(ns int64) { c.elapsed += time.Duration(max(ns, 0)) }
+func (c *clock) sleep(d time.Duration) { c.elapsed += max(d, 0) }

@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
+	"github.com/wasmloop/wasmloop/host/internal/guest/meter"
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
@@ -15,42 +16,75 @@ type callKey struct{}
 
 func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
-// instantiateHostModule offers the functions of sdk/ABI.md to modules. A pointer outside the module's memory ends the
-// call with an error: wazero turns a panic in a host function into one of the guest's.
-func (r *Runtime) instantiateHostModule(ctx context.Context) error {
-	_, err := r.wazero.NewHostModuleBuilder(abi.ImportModule).
-		NewFunctionBuilder().WithFunc(requestLen).Export(abi.ImportRequestLen).
-		NewFunctionBuilder().WithFunc(requestRead).Export(abi.ImportRequestRead).
-		NewFunctionBuilder().WithFunc(responseWrite).Export(abi.ImportResponseWrite).
-		NewFunctionBuilder().WithFunc(reportError).Export(abi.ImportError).
-		NewFunctionBuilder().WithFunc(logLine).Export(abi.ImportLog).
-		Instantiate(ctx)
+const (
+	i32 = api.ValueTypeI32
+	i64 = api.ValueTypeI64
+)
+
+// hostFunction is a function for modules to import. What it panics with ends the call as an error.
+type hostFunction struct {
+	name            string
+	params, results []api.ValueType
+	call            api.GoModuleFunc
+}
+
+func (r *Runtime) offer(ctx context.Context, module string, functions []hostFunction) error {
+	builder := r.wazero.NewHostModuleBuilder(module)
+	for _, f := range functions {
+		builder = builder.NewFunctionBuilder().WithGoModuleFunction(f.call, f.params, f.results).Export(f.name)
+	}
+	_, err := builder.Instantiate(ctx)
 	return err
 }
 
-func requestLen(ctx context.Context) uint32 { return uint32(len(callOf(ctx).request)) }
+// offerTick offers the function that metered code calls when its fuel counter falls below zero.
+func (r *Runtime) offerTick(ctx context.Context) error {
+	return r.offer(ctx, meter.TickModule, []hostFunction{{meter.TickName, []api.ValueType{i64}, []api.ValueType{i64},
+		func(ctx context.Context, _ api.Module, stack []uint64) {
+			stack[0] = uint64(callOf(ctx).refuel(int64(stack[0])))
+		}}})
+}
 
-func requestRead(ctx context.Context, module api.Module, ptr, offset, length uint32) uint32 {
-	request := callOf(ctx).request
-	if uint64(offset) >= uint64(len(request)) {
-		return 0
-	}
-	part := request[offset:]
+// offerABI offers the functions of sdk/ABI.md. A pointer outside the module's memory ends the call.
+func (r *Runtime) offerABI(ctx context.Context) error {
+	return r.offer(ctx, abi.ImportModule, []hostFunction{
+		{abi.ImportRequestLen, nil, []api.ValueType{i32}, requestLen},
+		{abi.ImportRequestRead, []api.ValueType{i32, i32, i32}, []api.ValueType{i32}, requestRead},
+		{abi.ImportResponseWrite, []api.ValueType{i32, i32}, nil, responseWrite},
+		{abi.ImportError, []api.ValueType{i32, i32}, nil, reportError},
+		{abi.ImportLog, []api.ValueType{i32, i32, i32}, nil, logLine},
+	})
+}
+
+func requestLen(ctx context.Context, _ api.Module, stack []uint64) {
+	stack[0] = uint64(len(callOf(ctx).request))
+}
+
+func requestRead(ctx context.Context, module api.Module, stack []uint64) {
+	c, ptr, offset, length := callOf(ctx), uint32(stack[0]), uint32(stack[1]), uint32(stack[2])
+	part := c.request[min(uint64(offset), uint64(len(c.request))):]
 	part = part[:min(uint64(length), uint64(len(part)))]
+	c.charge(len(part))
 	copy(guestMemory(module, abi.ImportRequestRead, ptr, uint32(len(part))), part)
-	return uint32(len(part))
+	stack[0] = uint64(len(part))
 }
 
-func responseWrite(ctx context.Context, module api.Module, ptr, length uint32) {
-	callOf(ctx).setResponse(guestMemory(module, abi.ImportResponseWrite, ptr, length))
+func responseWrite(ctx context.Context, module api.Module, stack []uint64) {
+	c, view := callOf(ctx), guestMemory(module, abi.ImportResponseWrite, uint32(stack[0]), uint32(stack[1]))
+	c.charge(len(view))
+	c.setResponse(view)
 }
 
-func reportError(ctx context.Context, module api.Module, ptr, length uint32) {
-	callOf(ctx).setFailure(guestMemory(module, abi.ImportError, ptr, length))
+func reportError(ctx context.Context, module api.Module, stack []uint64) {
+	c, view := callOf(ctx), guestMemory(module, abi.ImportError, uint32(stack[0]), uint32(stack[1]))
+	c.charge(len(view))
+	c.setFailure(view)
 }
 
-func logLine(ctx context.Context, module api.Module, level, ptr, length uint32) {
-	callOf(ctx).log(abi.Level(int32(level)), string(guestMemory(module, abi.ImportLog, ptr, length)))
+func logLine(ctx context.Context, module api.Module, stack []uint64) {
+	c, view := callOf(ctx), guestMemory(module, abi.ImportLog, uint32(stack[1]), uint32(stack[2]))
+	c.charge(len(view))
+	c.log(abi.Level(int32(stack[0])), view)
 }
 
 // guestMemory returns a view of the guest's memory. It is only good until the guest runs again.
@@ -63,19 +97,25 @@ func guestMemory(module api.Module, function string, ptr, length uint32) []byte 
 	return view
 }
 
-// hostFunctions are all that a module may import, by module and name.
-var hostFunctions = map[string]map[string]bool{
-	abi.ImportModule: {
-		abi.ImportRequestLen: true, abi.ImportRequestRead: true, abi.ImportResponseWrite: true,
-		abi.ImportError: true, abi.ImportLog: true,
-	},
-}
-
-// importable says whether the host offers a function. Of WASI it offers all.
-func (r *Runtime) importable(module, name string) bool {
-	if module == wasi_snapshot_preview1.ModuleName {
-		_, ok := r.wazero.Module(module).ExportedFunctionDefinitions()[name]
-		return ok
+// checkImports refuses a module that imports what the host does not offer. The tick was added by us: a module that
+// imports it itself is refused too.
+func (r *Runtime) checkImports(compiled wazero.CompiledModule) error {
+	var unknown []string
+	ticks := 0
+	for _, function := range compiled.ImportedFunctions() {
+		module, name, _ := function.Import()
+		if module == meter.TickModule {
+			if ticks++; ticks > 1 {
+				unknown = append(unknown, module+"."+name)
+			}
+			continue
+		}
+		if host := r.wazero.Module(module); host == nil || host.ExportedFunctionDefinitions()[name] == nil {
+			unknown = append(unknown, module+"."+name)
+		}
 	}
-	return hostFunctions[module][name]
+	if len(unknown) > 0 {
+		return &LoadError{fmt.Sprintf("it imports what the host does not offer: %q", unknown), nil}
+	}
+	return nil
 }

@@ -1,13 +1,49 @@
 package guest
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 const wasmPage = 64 << 10 // bytes
+
+// Options are the optional settings of a Runtime. The zero value of a field means its default.
+type Options struct {
+	// CacheDir is a folder for compiled modules, so that they need not be compiled again by the next process. It is
+	// made, for this user alone, if it is missing. Whoever can write there can run code in the host. Empty: compiled
+	// modules are kept in memory only.
+	CacheDir string
+	// ConcurrentCalls is how many calls run at the same time; more wait. Default: twice the number of processors, since
+	// calls do nothing but compute.
+	ConcurrentCalls int
+	// IdleTimeout is how long a module that nobody calls stays in memory. Default 10 minutes.
+	IdleTimeout time.Duration
+	// MaxModule bounds a module's size, in bytes. Default 64 MiB.
+	MaxModule int
+	// MaxFunctions bounds the number of functions of a module, and with it the time and memory that compiling takes.
+	// Default 200,000.
+	MaxFunctions int
+
+	// restore forces a way to put instances back, for comparison.
+	restore restoreMode
+}
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.ConcurrentCalls, 2*runtime.GOMAXPROCS(0))
+	setDefault(&o.IdleTimeout, 10*time.Minute)
+	setDefault(&o.MaxModule, 64<<20)
+	setDefault(&o.MaxFunctions, 200_000)
+	return o
+}
 
 // Limits bound one call. The zero value of a field means its default.
 type Limits struct {
 	// Memory bounds the linear memory, in bytes. Default 64 MiB.
 	Memory uint64
+	// Table bounds the elements of each table. Default 1,000,000.
+	Table uint32
+	// Fuel bounds the work of the call, in units that RATIONALE.md explains. Default 1,000,000,000.
+	Fuel uint64
 	// Timeout bounds the time of the call. Default 5 s.
 	Timeout time.Duration
 	// Request bounds the request, in bytes. Default 16 MiB.
@@ -22,6 +58,8 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	setDefault(&l.Memory, 64<<20)
+	setDefault(&l.Table, 1_000_000)
+	setDefault(&l.Fuel, 1_000_000_000)
 	setDefault(&l.Timeout, 5*time.Second)
 	setDefault(&l.Request, 16<<20)
 	setDefault(&l.Response, 4<<20)
@@ -29,6 +67,16 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.LogBytes, 256<<10)
 	return l
 }
+
+// Isolation is what one call may see of those before it.
+type Isolation string
+
+const (
+	// Hermetic: nothing. Each call starts from the same state. This is the default.
+	Hermetic Isolation = "hermetic"
+	// Pooled: whatever they left in the instance. It is there for comparison only.
+	Pooled Isolation = "pooled"
+)
 
 func setDefault[T comparable](field *T, value T) {
 	var unset T

@@ -2,10 +2,10 @@ package guest
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wasmloop/wasmloop/sdk/abi"
@@ -21,113 +21,170 @@ const (
 	Command Tier = "command"
 )
 
-// Module is a compiled module that keeps to the contract. It is safe for concurrent use.
-type Module struct {
-	runtime  *Runtime
-	compiled wazero.CompiledModule
-	limits   Limits
-	tier     Tier
+// Module is a module that keeps to the contract, with limits for its calls. It is safe for concurrent use.
+type Module struct{ program *program }
+
+// Result is what a call answered and what it used.
+type Result struct {
+	// Response is the encoded response.
+	Response []byte
+	// Fuel is how much fuel the call used. The same request always uses the same.
+	Fuel uint64
+	// Memory is the size of the module's memory after the call, in bytes.
+	Memory uint64
 }
 
-// Load compiles a module and checks that it can be called: its imports, its exports, its ABI version, and that its
-// start-up succeeds. Errors are of type *LoadError.
-func (r *Runtime) Load(ctx context.Context, wasm []byte, limits Limits) (*Module, error) {
-	compiled, err := r.wazero.CompileModule(ctx, wasm)
+// Load compiles a module and checks that it can be called: its imports, its exports, its ABI version, and that it
+// starts. Modules of the same bytes, limits and isolation share all but their calls. Errors are of type *LoadError.
+func (r *Runtime) Load(ctx context.Context, wasm []byte, limits Limits, isolation Isolation) (*Module, error) {
+	if len(wasm) > r.options.MaxModule {
+		return nil, &LoadError{fmt.Sprintf("it has %s, and the limit is %s",
+			bytesText(uint64(len(wasm))), bytesText(uint64(r.options.MaxModule))), nil}
+	}
+	p := r.program(programKey{sha256.Sum256(wasm), limits.withDefaults(), isolation}, wasm)
+	done, err := p.acquire(ctx)
 	if err != nil {
-		return nil, &LoadError{"it is not a valid WebAssembly module", err}
+		return nil, errors.Join(err, (&Module{p}).Close(ctx))
 	}
-	module := &Module{runtime: r, compiled: compiled, limits: limits.withDefaults()}
-	if err := module.check(ctx); err != nil {
-		_ = compiled.Close(ctx) // the check's error says more
-		return nil, err
+	done()
+	return &Module{p}, nil
+}
+
+// program returns the program of this key, and counts one more user of it.
+func (r *Runtime) program(key programKey, wasm []byte) *program {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, ok := r.programs[key]
+	if !ok {
+		p = &program{runtime: r, key: key, wasm: wasm}
+		r.programs[key] = p
 	}
-	return module, nil
+	p.users++
+	return p
 }
 
 // Tier says how the module is called.
-func (m *Module) Tier() Tier { return m.tier }
+func (m *Module) Tier() Tier { return m.program.tier }
 
-// Close lets the compiled module go. Calls must have ended.
-func (m *Module) Close(ctx context.Context) error { return m.compiled.Close(ctx) }
+// Restoring says how the module's instances are put back after a call, and, if it is not the best way, why.
+func (m *Module) Restoring() (mode, why string) { return m.program.mode.String(), m.program.why }
 
-func (m *Module) check(ctx context.Context) error {
-	if err := m.checkImports(); err != nil {
-		return err
+// Close lets the module go, if no other Module shares it. Calls must have ended.
+func (m *Module) Close(ctx context.Context) error {
+	r := m.program.runtime
+	r.mu.Lock()
+	m.program.users--
+	last := m.program.users == 0
+	if last {
+		delete(r.programs, m.program.key)
 	}
-	if err := m.checkExports(); err != nil {
-		return err
-	}
-	for _, memory := range m.compiled.ExportedMemories() {
-		if size := uint64(memory.Min()) * wasmPage; size > m.limits.Memory {
-			return &LoadError{fmt.Sprintf("it starts with %s of memory, and the limit is %s",
-				bytesText(size), bytesText(m.limits.Memory)), nil}
-		}
-	}
-	if m.tier == Command {
+	r.mu.Unlock()
+	if !last {
 		return nil
 	}
-	return m.checkVersion(ctx)
+	return m.program.unload(ctx)
 }
 
-func (m *Module) checkImports() error {
-	var unknown []string
-	for _, function := range m.compiled.ImportedFunctions() {
-		if module, name, _ := function.Import(); !m.runtime.importable(module, name) {
-			unknown = append(unknown, module+"."+name)
-		}
+// Call gives the module a request and returns its response. log gets the module's log lines as they come.
+//
+// The result is never nil; with an error it tells what the call used. Errors are of type *ModuleError, *LimitError,
+// *TrapError or *LoadError, or wrap ctx's.
+func (m *Module) Call(ctx context.Context, request []byte, log func(level abi.Level, line string)) (*Result, error) {
+	limits := m.program.key.limits
+	if size := uint64(len(request)); size > limits.Request {
+		return &Result{}, &LimitError{"request", bytesText(limits.Request), bytesText(size)}
 	}
-	if len(unknown) > 0 {
-		return &LoadError{"it imports what the host does not offer: " + strings.Join(unknown, ", "), nil}
+	select {
+	case m.program.runtime.slots <- struct{}{}:
+		defer func() { <-m.program.runtime.slots }()
+	case <-ctx.Done():
+		return &Result{}, fmt.Errorf("the call was cancelled before it began: %w", context.Cause(ctx))
+	}
+	done, err := m.program.acquire(ctx)
+	if err != nil {
+		return &Result{}, err
+	}
+	defer done()
+	return m.program.call(ctx, request, log)
+}
+
+// call serves one request with an instance of its own, or one that looks like it.
+func (p *program) call(ctx context.Context, request []byte, log Log) (*Result, error) {
+	i, err := p.take(ctx)
+	if err != nil {
+		return &Result{}, err
+	}
+	c := newCall(ctx, p.key.limits, p.tier, request, log)
+	serve := i.reconcile
+	if p.tier == Command {
+		serve = i.run
+	}
+	result := &Result{}
+	result.Response, err = serve(ctx, c)
+	result.Fuel, result.Memory = i.used(c), i.size()
+	c.flush()
+	var failed *ModuleError
+	if err == nil || errors.As(err, &failed) {
+		p.give(ctx, i)
+	} else {
+		i.close(ctx) // nobody knows what state it is in
+	}
+	return result, err
+}
+
+// run serves one request with a command.
+func (i *instance) run(ctx context.Context, c *call) ([]byte, error) {
+	i.begin(c)
+	if _, err := i.call(ctx, c, abi.ExportStart); err != nil {
+		return nil, err
+	}
+	return c.commandOutcome()
+}
+
+// check checks what can be seen of the module without starting it.
+func (p *program) check() error {
+	if err := p.runtime.checkImports(p.compiled); err != nil {
+		return err
+	}
+	if err := p.checkExports(); err != nil {
+		return err
+	}
+	if size := uint64(p.rewritten.Memory) * wasmPage; size > p.key.limits.Memory {
+		return &LoadError{fmt.Sprintf("it starts with %s of memory, and the limit is %s",
+			bytesText(size), bytesText(p.key.limits.Memory)), nil}
 	}
 	return nil
 }
 
 // checkExports tells the tiers apart.
-func (m *Module) checkExports() error {
-	if _, ok := m.compiled.ExportedMemories()[abi.ExportMemory]; !ok {
+func (p *program) checkExports() error {
+	if _, ok := p.compiled.ExportedMemories()[abi.ExportMemory]; !ok {
 		return &LoadError{"it does not export its memory as " + abi.ExportMemory, nil}
 	}
-	functions := m.compiled.ExportedFunctions()
+	functions := p.compiled.ExportedFunctions()
 	reconcile, isReactor := functions[abi.ExportReconcile]
 	version, hasVersion := functions[abi.ExportVersion]
+	initialize, start := functions[abi.ExportInitialize], functions[abi.ExportStart]
 	switch {
 	case isReactor && !hasVersion:
 		return &LoadError{"it exports " + abi.ExportReconcile + " but not " + abi.ExportVersion, nil}
-	case isReactor && functions[abi.ExportStart] != nil:
+	case isReactor && start != nil:
 		return &LoadError{"it exports both " + abi.ExportReconcile + " (a reactor) and " + abi.ExportStart +
 			" (a command): build a reactor as a library, in Go with -buildmode=c-shared", nil}
-	case isReactor && !(returnsI32(reconcile) && returnsI32(version)):
+	case isReactor && (!takesNothing(reconcile, i32) || !takesNothing(version, i32)):
 		return &LoadError{abi.ExportReconcile + " and " + abi.ExportVersion + " must take nothing and return an i32", nil}
+	case isReactor && initialize != nil && !takesNothing(initialize):
+		return &LoadError{abi.ExportInitialize + " must take nothing and return nothing", nil}
 	case isReactor:
-		m.tier = Reactor
-	case functions[abi.ExportStart] != nil:
-		m.tier = Command
+		p.tier = Reactor
+	case start != nil && takesNothing(start):
+		p.tier = Command
 	default:
 		return &LoadError{"it exports neither " + abi.ExportReconcile + " (a reactor) nor " + abi.ExportStart + " (a WASI command)", nil}
 	}
 	return nil
 }
 
-func returnsI32(f api.FunctionDefinition) bool {
-	return len(f.ParamTypes()) == 0 && len(f.ResultTypes()) == 1 && f.ResultTypes()[0] == api.ValueTypeI32
-}
-
-// checkVersion starts the module once, so that one that cannot even start is found before an object needs it.
-func (m *Module) checkVersion(ctx context.Context) error {
-	var version int32
-	call := m.newCall(nil, func(abi.Level, string) {})
-	err := call.run(ctx, func(ctx context.Context, instance api.Module) error {
-		results, err := instance.ExportedFunction(abi.ExportVersion).Call(ctx)
-		if err == nil {
-			version = api.DecodeI32(results[0])
-		}
-		return err
-	})
-	if err != nil {
-		return &LoadError{"it cannot be started", err}
-	}
-	if version != abi.Version {
-		return &LoadError{fmt.Sprintf("it speaks version %d of the ABI, and this host version %d", version, abi.Version), nil}
-	}
-	return nil
+func takesNothing(f api.FunctionDefinition, results ...api.ValueType) bool {
+	return len(f.ParamTypes()) == 0 && string(f.ResultTypes()) == string(results)
 }

@@ -7,6 +7,9 @@ import (
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
+// Log takes a module's log line.
+type Log = func(level abi.Level, line string)
+
 // lineBudget passes log lines on until the call has used up its share.
 type lineBudget struct {
 	log          Log
@@ -14,7 +17,7 @@ type lineBudget struct {
 	dropped      int
 }
 
-func (b *lineBudget) add(level abi.Level, line string) {
+func (b *lineBudget) add(level abi.Level, line []byte) {
 	if b.lines < 1 || b.bytes < len(line) {
 		b.lines, b.bytes = 0, 0 // once full, stay full: no gaps between what is logged
 		b.dropped++
@@ -22,7 +25,7 @@ func (b *lineBudget) add(level abi.Level, line string) {
 	}
 	b.lines--
 	b.bytes -= len(line)
-	b.log(level, strings.ToValidUTF8(line, "\uFFFD"))
+	b.log(level, strings.ToValidUTF8(string(line), "\uFFFD"))
 }
 
 // close says what was dropped.
@@ -62,13 +65,13 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 }
 
 func (w *lineWriter) flush() {
-	line := string(bytes.TrimRight(w.partial, "\r"))
+	line := bytes.TrimRight(w.partial, "\r")
 	w.partial = w.partial[:0]
-	if line == "" {
+	if len(line) == 0 {
 		return
 	}
 	if len(w.first) < quotedLines { // what matters of a panic stands at its beginning
-		w.first = append(w.first, line)
+		w.first = append(w.first, string(line))
 	}
 	w.lines.add(w.level, line)
 }

@@ -1,48 +1,83 @@
 // Package guest runs WebAssembly modules in a sandbox: it compiles them, checks that they keep to the contract of
-// sdk/ABI.md, and calls them, each call in an instance of its own. It knows nothing of Kubernetes.
+// sdk/ABI.md, and calls them. Each call is metered, bounded and hermetic: it sees a copy of the module as it was right
+// after its start, and nothing that it does is seen by another. The package knows nothing of Kubernetes.
 package guest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/wasmloop/wasmloop/host/internal/guest/meter"
 )
 
 // Runtime compiles modules and owns what they share. It is safe for concurrent use.
 type Runtime struct {
-	wazero wazero.Runtime
-}
+	options Options
+	wazero  wazero.Runtime
+	cache   *diskCache
+	slots   chan struct{}
 
-// Options are the optional settings of a Runtime.
-type Options struct {
-	// CacheDir is a folder for compiled modules, so that they need not be compiled again by the next process. It is
-	// made if it is missing. Whoever can write there can run code in the host. Empty: compiled modules are kept in
-	// memory only.
-	CacheDir string
+	// compiling serialises compilation, which takes much memory.
+	compiling sync.Mutex
+	mu        sync.Mutex
+	programs  map[programKey]*program
 }
 
 // NewRuntime returns a Runtime. Close lets its memory go.
-func NewRuntime(ctx context.Context, opts Options) (*Runtime, error) {
-	// Without CloseOnContextDone an endless loop in a module could never be interrupted.
-	config := wazero.NewRuntimeConfig().WithCloseOnContextDone(true).WithDebugInfoEnabled(true)
-	if opts.CacheDir != "" {
-		cache, err := wazero.NewCompilationCacheWithDir(opts.CacheDir)
+func NewRuntime(ctx context.Context, options Options) (*Runtime, error) {
+	options = options.withDefaults()
+	// Fuel bounds and interrupts calls; wazero's own way of interrupting costs several times as much.
+	config := wazero.NewRuntimeConfig().WithDebugInfoEnabled(false)
+	r := &Runtime{options: options, slots: make(chan struct{}, options.ConcurrentCalls), programs: map[programKey]*program{}}
+	if options.CacheDir != "" {
+		cache, err := openDiskCache(options.CacheDir)
 		if err != nil {
-			return nil, fmt.Errorf("cannot use %s as a cache of compiled modules: %w", opts.CacheDir, err)
+			return nil, fmt.Errorf("cannot use %s as a cache of compiled modules: %w", options.CacheDir, err)
 		}
-		config = config.WithCompilationCache(cache)
+		r.cache, config = cache, config.WithCompilationCache(cache.wazero)
 	}
-	r := &Runtime{wazero: wazero.NewRuntimeWithConfig(ctx, config)}
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, r.wazero); err != nil {
-		return nil, fmt.Errorf("cannot offer WASI to modules: %w", err)
-	}
-	if err := r.instantiateHostModule(ctx); err != nil {
-		return nil, fmt.Errorf("cannot offer the host's functions to modules: %w", err)
+	r.wazero = wazero.NewRuntimeWithConfig(ctx, config)
+	if err := r.offerHost(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot offer the host's functions to modules: %w", err), r.wazero.Close(ctx))
 	}
 	return r, nil
 }
 
-// Close ends all calls and lets all modules go.
-func (r *Runtime) Close(ctx context.Context) error { return r.wazero.Close(ctx) }
+// offerHost offers all that modules may import.
+func (r *Runtime) offerHost(ctx context.Context) error {
+	if err := r.offerTick(ctx); err != nil {
+		return err
+	}
+	if err := r.offerABI(ctx); err != nil {
+		return err
+	}
+	return r.offerWASI(ctx)
+}
+
+// Close lets all modules go. Calls must have ended.
+func (r *Runtime) Close(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for _, p := range r.programs {
+		errs = append(errs, p.unload(ctx))
+	}
+	errs = append(errs, r.wazero.Close(ctx))
+	if r.cache != nil {
+		errs = append(errs, r.cache.close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// rewrite adds metering to a module.
+func (r *Runtime) rewrite(wasm []byte, limits Limits) (*meter.Result, error) {
+	result, err := meter.Rewrite(wasm, meter.Options{MaxTable: limits.Table, MaxFunctions: r.options.MaxFunctions})
+	if err != nil {
+		return nil, &LoadError{"it is not a WebAssembly module that can be metered", err}
+	}
+	return result, nil
+}

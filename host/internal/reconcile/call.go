@@ -62,6 +62,11 @@ func (r *Reconciler) check(observed *observation, response *abi.Response) error 
 			return &abi.DecodeError{Path: fmt.Sprintf("children[%d]", i), Message: err.Error()}
 		}
 	}
+	for i, kept := range response.Keep {
+		if _, err := r.owned(kept); err != nil {
+			return &abi.DecodeError{Path: fmt.Sprintf("keep[%d]", i), Message: err.Error()}
+		}
+	}
 	return response.CheckChildren(reference(apply.OwnerOf(r.controller.Name, observed.object)))
 }
 

@@ -27,24 +27,20 @@ func (r *Reconciler) carryOut(ctx context.Context, name types.NamespacedName, ob
 func (r *Reconciler) applyChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
 	owner := apply.OwnerOf(r.controller.Name, observed.object)
 	desired := make([]*unstructured.Unstructured, len(response.Children))
-	wanted := make(map[apply.Subject]bool, len(desired)+len(response.Keep))
+	wanted := make(map[objectKey]bool, len(desired)+len(response.Keep))
 	for i, child := range response.Children {
 		desired[i] = &unstructured.Unstructured{Object: child}
-		wanted[apply.SubjectOf(desired[i])] = true
+		wanted[keyOf(desired[i])] = true
 	}
 	for _, kept := range response.Keep {
-		namespace := kept.Namespace
-		if namespace == "" {
-			namespace = name.Namespace
-		}
-		wanted[apply.Subject{Kind: kept.Kind, NamespacedName: types.NamespacedName{Namespace: namespace, Name: kept.Name}}] = true
+		wanted[keyOfReference(kept, name.Namespace)] = true
 	}
 	changes := r.applier.Apply(ctx, owner, desired)
 	if err := r.note(ctx, name, changes); err != nil {
 		return faultOf(reasonApplyFailed, err)
 	}
 	pruned, err := r.applier.Prune(ctx, owner, observed.children, func(child *unstructured.Unstructured) bool {
-		return wanted[apply.SubjectOf(child)]
+		return wanted[keyOf(child)]
 	})
 	if err := errors.Join(err, r.note(ctx, name, pruned)); err != nil {
 		return faultOf(reasonPruneFailed, err)

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -62,6 +63,14 @@ type write struct {
 
 func keyOf(object *unstructured.Unstructured) objectKey {
 	return objectKey{object.GroupVersionKind(), types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}}
+}
+
+// keyOfReference returns the key of an object in the namespace that the reference names, or else in this one.
+func keyOfReference(named abi.Reference, namespace string) objectKey {
+	return objectKey{
+		schema.FromAPIVersionAndKind(named.APIVersion, named.Kind),
+		types.NamespacedName{Namespace: cmp.Or(named.Namespace, namespace), Name: named.Name},
+	}
 }
 
 // update changes what is known of an object.

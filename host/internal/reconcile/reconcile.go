@@ -108,7 +108,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 		return reconcile.Result{}, err
 	}
 	if due, converged := r.memory.converged(name, observed.fingerprint(), r.dueAt()); converged {
-		return reconcile.Result{RequeueAfter: max(due.Sub(r.now()), 0)}, nil
+		after := due.Sub(r.now())
+		if after <= 0 {
+			after = r.resync()
+		}
+		return reconcile.Result{RequeueAfter: after}, nil
 	}
 	return r.reconcile(ctx, name, observed)
 }
@@ -144,15 +148,20 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	return reconcile.Result{RequeueAfter: after}, nil
 }
 
-// requeueAfter returns when to look at an object again. Resyncs are spread by a tenth, so that they do not come all at
-// once.
+// requeueAfter returns when to look at an object again.
 func (r *Reconciler) requeueAfter(response *abi.Response) time.Duration {
+	resync := r.resync()
+	if after := time.Duration(response.RequeueAfter); after > 0 && (resync == 0 || after < resync) {
+		return after
+	}
+	return resync
+}
+
+// resync returns the time to the next resync. It is spread by a tenth, so that they do not come all at once.
+func (r *Reconciler) resync() time.Duration {
 	resync := r.controller.Resync
 	if resync > 0 {
 		resync -= time.Duration(rand.Int64N(int64(resync)/10 + 1))
-	}
-	if after := time.Duration(response.RequeueAfter); after > 0 && (resync == 0 || after < resync) {
-		return after
 	}
 	return resync
 }

@@ -49,7 +49,7 @@ func TestMisbehaviour(t *testing.T) {
 		reason string
 		parts  []string
 	}{
-		"loop":      {"ModuleFailed", []string{"timeout", "1s"}},
+		"loop":      {"ModuleFailed", []string{"fuel", "100000000"}},
 		"panic":     {"ModuleFailed", []string{"panic", "the fixture panics on purpose"}},
 		"trap":      {"ModuleFailed", []string{"exit_code(3)", "the fixture exits on purpose"}},
 		"greedy":    {"ModuleFailed", []string{"memory", "48 MiB"}},

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/wasmloop/wasmloop/host/internal/localcluster"
 )
@@ -32,6 +34,7 @@ func TestMain(m *testing.M) {
 
 func runTests(m *testing.M) (code int, err error) {
 	ctx := context.Background()
+	log.SetLogger(logr.Discard())
 	if built, err = os.MkdirTemp("", "wasmloop-e2e-"); err != nil {
 		return 0, err
 	}

@@ -2,9 +2,14 @@ package meter
 
 import "math"
 
-// What bulk operations cost beside the instruction itself.
+// What things cost in units of fuel.
 const (
-	bytesPerUnitLog2 = 3       // memory.copy, fill and init: 8 bytes a unit; table operations: 1 element a unit
+	// instructionsPerUnit is how many instructions one unit pays for beyond the one that each payment costs. Compilers
+	// that turn gotos into loops, Go's above all, have large loops of which each iteration runs little: counting each
+	// instruction of them would overstate their work by far.
+	instructionsPerUnit = 64
+	// Bulk operations cost this beside the instruction itself.
+	bytesPerUnitLog2 = 4       // memory.copy, fill and init: 16 bytes a unit; table operations: 1 element a unit
 	unitsPerPage     = 1 << 10 // memory.grow: a page of 64 KiB is 16 page faults, should it be used
 	maxGrowth        = 1 << 16 // pages: more than there can be
 )
@@ -47,9 +52,11 @@ type body struct {
 // segment is a stretch of code that is paid for at once: a function without its loops, or a loop without the loops in
 // it. Within it control only goes forward, so that each instruction runs once at most for each payment.
 type segment struct {
-	at   int // where in code the cost belongs
-	cost uint64
+	at           int // where in code the cost belongs
+	instructions uint64
 }
+
+func (s segment) cost() uint64 { return 1 + s.instructions/instructionsPerUnit }
 
 func (b *body) rewrite(params int) {
 	b.code, b.scratch, b.segments, b.frames = b.code[:0], false, b.segments[:0], b.frames[:0]
@@ -57,13 +64,13 @@ func (b *body) rewrite(params int) {
 	b.copied = b.pos
 	b.open()
 	for len(b.frames) > 0 {
-		b.segments[b.frames[len(b.frames)-1]].cost++
+		b.segments[b.frames[len(b.frames)-1]].instructions++
 		b.instruction()
 	}
 	b.end("a function")
 	b.flush(b.pos)
 	for _, s := range b.segments {
-		putCost(b.code[s.at:], s.cost)
+		putCost(b.code[s.at:], s.cost())
 	}
 }
 

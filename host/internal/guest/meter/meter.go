@@ -2,16 +2,16 @@
 //
 // What it adds to a module:
 //
-//   - a fuel counter, a global that each function entry and each loop iteration charges with the number of instructions
-//     that can follow before the next charge, and that bulk operations charge by their length before they run;
+//   - a fuel counter, a global that each function entry and each loop iteration charges with one unit and another for
+//     every 64 instructions that can follow before the next charge, and that bulk operations charge by their length
+//     before they run;
 //   - an imported function, the tick, that is called whenever the counter falls below zero, and returns what the counter
 //     goes on with;
 //   - exports of the counter and of all mutable globals;
 //   - an upper bound on the size of tables.
 //
-// Fuel is exact and deterministic: it depends on the module and its input alone. It is never less than the number of
-// instructions that were executed, since each instruction is paid for before it runs, and branches not taken are paid
-// for too.
+// Fuel is exact and deterministic: it depends on the module and its input alone. Each unit stands for at most 64 executed
+// instructions, since each instruction is paid for before it runs, and branches not taken are paid for too.
 //
 // The package takes modules of the WebAssembly Core Specification 2.0 and refuses all else. It checks each index of the
 // original against the original's own index spaces, so that a module that names an item one past its own is refused,

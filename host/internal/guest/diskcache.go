@@ -1,0 +1,201 @@
+package guest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/wasmloop/wasmloop/host/internal/guest/meter"
+)
+
+// diskCache is a folder of compiled modules: machine code that this process will run. So it belongs to this user alone,
+// and each entry is checked against the digest that was noted when it was written; one that does not match is removed
+// and compiled again.
+type diskCache struct {
+	dir    string
+	wazero wazero.CompilationCache
+
+	mu sync.Mutex
+	// digests are those of the entries that this cache has written, by file name.
+	digests map[string]string
+	// verified are the entries that were found to be as noted, and need no other look unless the file has changed.
+	verified map[string]fileState
+}
+
+// fileState tells versions of a file apart.
+type fileState struct {
+	size     int64
+	modified time.Time
+}
+
+// digestsFile notes the digests.
+const digestsFile = "digests.json"
+
+func openDiskCache(root string) (*diskCache, error) {
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(root, 0o700); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(root, "wazero-"+wazeroVersion()+"-meter-"+meter.Version)
+	if err := removeOthers(root, dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	c := &diskCache{dir: dir, digests: map[string]string{}, verified: map[string]fileState{}}
+	c.readDigests()
+	if err := c.verify(); err != nil {
+		return nil, err
+	}
+	var err error
+	c.wazero, err = wazero.NewCompilationCacheWithDir(dir)
+	return c, err
+}
+
+// wazeroVersion returns the version of wazero that this program was built with.
+func wazeroVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range info.Deps {
+			if module.Path == "github.com/tetratelabs/wazero" {
+				return module.Version
+			}
+		}
+	}
+	return "unknown"
+}
+
+// removeOthers removes the folders of other versions.
+func removeOthers(root, current string) error {
+	folders, err := filepath.Glob(filepath.Join(root, "wazero-*-meter-*"))
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		if folder == current {
+			continue
+		}
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readDigests reads what was noted. Without it no entry is trusted.
+func (c *diskCache) readDigests() {
+	data, err := os.ReadFile(filepath.Join(c.dir, digestsFile))
+	if err != nil || json.Unmarshal(data, &c.digests) != nil || c.digests == nil {
+		c.digests = map[string]string{}
+	}
+}
+
+// verify removes all entries that are not what was noted of them.
+func (c *diskCache) verify() error {
+	return c.entries(func(name, path string) error {
+		info, err := os.Lstat(path)
+		if err != nil {
+			return err
+		}
+		state := fileState{info.Size(), info.ModTime()}
+		if c.verified[name] == state {
+			return nil
+		}
+		if digest, err := digestOf(path); err == nil && digest == c.digests[name] {
+			c.verified[name] = state
+			return nil
+		}
+		delete(c.digests, name)
+		return os.Remove(path)
+	})
+}
+
+// entries visits all files that wazero has written.
+func (c *diskCache) entries(visit func(name, path string) error) error {
+	return filepath.WalkDir(c.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Dir(path) == c.dir {
+			return err
+		}
+		return visit(entry.Name(), path)
+	})
+}
+
+func digestOf(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// compiling returns a function that compiles a module or takes it from the cache, and notes what it has written.
+func (c *diskCache) compiling(runtime wazero.Runtime) func(context.Context, []byte) (wazero.CompiledModule, error) {
+	return func(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if err := c.verify(); err != nil {
+			return nil, fmt.Errorf("cannot check the cache of compiled modules: %w", err)
+		}
+		compiled, err := runtime.CompileModule(ctx, wasm)
+		if err != nil {
+			return nil, err
+		}
+		return compiled, c.note()
+	}
+}
+
+// note notes the digests of entries that are new.
+func (c *diskCache) note() error {
+	before := maps.Clone(c.digests)
+	err := c.entries(func(name, path string) (err error) {
+		if c.digests[name] == "" && !strings.HasSuffix(name, ".tmp") {
+			c.digests[name], err = digestOf(path)
+		}
+		return err
+	})
+	if err != nil || maps.Equal(before, c.digests) {
+		return err
+	}
+	data, err := json.Marshal(c.digests)
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(c.dir, digestsFile), data)
+}
+
+// replaceFile writes a file so that at no time a half of it is there.
+func replaceFile(path string, data []byte) error {
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
+		return nil
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(file.Name()) // err says more
+	}
+	return err
+}
+
+func (c *diskCache) close(ctx context.Context) error { return c.wazero.Close(ctx) }

@@ -1,0 +1,143 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// instance is a live instance of a module. It serves one call at a time.
+type instance struct {
+	module  api.Module
+	memory  *boundedMemory
+	fuel    api.MutableGlobal
+	globals []api.MutableGlobal
+	entries []byte // scratch space of snapshot.restore
+}
+
+// newInstance makes an instance of a program in its very first state. What runs at the start is metered as part of c.
+func (p *program) newInstance(ctx context.Context, c *call) (*instance, error) {
+	memory, err := newBoundedMemory(c.limits.Memory / wasmPage * wasmPage)
+	if err != nil {
+		return nil, err
+	}
+	ctx = experimental.WithMemoryAllocator(context.WithValue(ctx, callKey{}, c), memory)
+	// Nothing is started here: what starts a module is called by name, so that its fuel can be seen.
+	module, err := p.runtime.wazero.InstantiateModule(ctx, p.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	if err != nil {
+		memory.Free()
+		return nil, c.explain(err, memory.refused)
+	}
+	i := &instance{module: module, memory: memory}
+	i.fuel = i.global(p.rewritten.Fuel)
+	for _, name := range p.rewritten.Globals {
+		i.globals = append(i.globals, i.global(name))
+	}
+	return i, nil
+}
+
+func (i *instance) global(name string) api.MutableGlobal {
+	return i.module.ExportedGlobal(name).(api.MutableGlobal) // the rewriting exports it as one
+}
+
+// close frees the instance. It must not be used any more.
+func (i *instance) close(ctx context.Context) {
+	_ = i.module.Close(ctx) // fails for modules with open files only, and there are none
+	i.memory.Free()         // wazero frees it too, but only the first time counts
+}
+
+// call calls an exported function of no parameters, metered as part of c.
+func (i *instance) call(ctx context.Context, c *call, name string) (status int32, err error) {
+	function := i.module.ExportedFunction(name)
+	if function == nil {
+		return 0, nil
+	}
+	var stack [1]uint64
+	err = function.CallWithStack(context.WithValue(ctx, callKey{}, c), stack[:])
+	return api.DecodeI32(stack[0]), c.explain(err, i.memory.refused)
+}
+
+// begin gives a call its first fuel.
+func (i *instance) begin(c *call) {
+	c.granted = min(slice, c.limits.Fuel)
+	i.fuel.Set(c.granted)
+	i.memory.refused = 0
+}
+
+// used returns the fuel that a call has used.
+func (i *instance) used(c *call) uint64 { return c.fuel(int64(i.fuel.Get())) }
+
+// reconcile serves one request.
+func (i *instance) reconcile(ctx context.Context, c *call) ([]byte, error) {
+	i.begin(c)
+	status, err := i.call(ctx, c, abi.ExportReconcile)
+	if err != nil {
+		return nil, err
+	}
+	return c.outcome(status)
+}
+
+// size returns the size of the instance's memory in bytes.
+func (i *instance) size() uint64 { return uint64(i.module.Memory().Size()) }
+
+// view returns the instance's memory.
+func (i *instance) view() []byte { return i.memory.reserved[:i.size()] }
+
+// image is the state of an instance at the start of each call.
+type image struct {
+	memory  *snapshot
+	size    uint64
+	globals []uint64
+}
+
+// capture takes an image of an instance.
+func (i *instance) capture(mode restoreMode) (*image, error) {
+	memory, err := newSnapshot(i.view(), mode)
+	if err != nil {
+		return nil, err
+	}
+	img := &image{memory: memory, size: i.size()}
+	for _, global := range i.globals {
+		img.globals = append(img.globals, global.Get())
+	}
+	return img, nil
+}
+
+// errGrown says that an instance cannot be put back, since its memory has grown.
+var errGrown = errors.New("memory has grown")
+
+// install makes a new instance look like the image.
+func (img *image) install(i *instance) error {
+	if missing := img.size - i.size(); missing > 0 {
+		if _, ok := i.module.Memory().Grow(uint32(missing / wasmPage)); !ok {
+			return fmt.Errorf("cannot grow a memory to the %s of its image", bytesText(img.size))
+		}
+	}
+	if err := img.memory.install(i.view()); err != nil {
+		return err
+	}
+	i.entries = make([]byte, img.size/hostPage*8)
+	img.setGlobals(i)
+	return nil
+}
+
+// restore puts an instance back that served a call.
+func (img *image) restore(i *instance) error {
+	if i.size() != img.size {
+		return errGrown
+	}
+	img.setGlobals(i)
+	return img.memory.restore(i.view(), i.entries)
+}
+
+func (img *image) setGlobals(i *instance) {
+	for n, value := range img.globals {
+		i.globals[n].Set(value)
+	}
+}

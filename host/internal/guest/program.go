@@ -1,0 +1,286 @@
+package guest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/wasmloop/wasmloop/host/internal/guest/meter"
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// programKey is what a program is shared by. Limits are part of it, since an image is made within them.
+type programKey struct {
+	digest    [32]byte
+	limits    Limits
+	isolation Isolation
+}
+
+// program is a compiled module with its image and its idle instances, shared by all controllers that use it. It is
+// loaded by the first call and let go when nobody has called for a while.
+type program struct {
+	runtime *Runtime
+	key     programKey
+	wasm    []byte // the original
+	users   int    // Modules; guarded by Runtime.mu
+
+	mu        sync.Mutex
+	loaded    bool
+	rewritten *meter.Result // without its bytes
+	compiled  wazero.CompiledModule
+	tier      Tier
+	mode      restoreMode
+	why       string // why mode is no better
+	image     *image
+	idle      []*instance
+	calls     int // that are running
+	lastCall  time.Time
+	unloader  *time.Timer
+}
+
+// acquire makes sure that the program is loaded, and keeps it so until done is called.
+func (p *program) acquire(ctx context.Context) (done func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.loaded {
+		if err := p.load(ctx); err != nil {
+			return nil, err
+		}
+	}
+	p.calls++
+	return p.release, nil
+}
+
+func (p *program) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls--
+	p.lastCall = time.Now()
+	if p.unloader == nil {
+		p.unloader = time.AfterFunc(p.runtime.options.IdleTimeout, p.unloadIfIdle)
+	}
+}
+
+// unloadIfIdle lets the program go if nobody has called for long enough, or looks again later.
+func (p *program) unloadIfIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := p.runtime.options.IdleTimeout - time.Since(p.lastCall)
+	if p.calls == 0 && left <= 0 {
+		p.unloader = nil
+		_ = p.drop(context.Background()) // memory is all that there is to lose
+		return
+	}
+	p.unloader.Reset(max(left, time.Second))
+}
+
+func (p *program) unload(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.unloader != nil {
+		p.unloader.Stop()
+		p.unloader = nil
+	}
+	return p.drop(ctx)
+}
+
+// drop lets all go that load made.
+func (p *program) drop(ctx context.Context) error {
+	if !p.loaded {
+		return nil
+	}
+	for _, i := range p.idle {
+		i.close(ctx)
+	}
+	if p.image != nil {
+		p.image.memory.close()
+	}
+	err := p.compiled.Close(ctx)
+	p.idle, p.image, p.compiled, p.loaded = nil, nil, nil, false
+	return err
+}
+
+// load compiles the module, checks it and takes its image. Errors are of type *LoadError.
+func (p *program) load(ctx context.Context) (err error) {
+	if err := p.compile(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = p.compiled.Close(ctx) // err says more
+			p.compiled = nil
+		}
+	}()
+	if err := p.check(); err != nil {
+		return err
+	}
+	p.mode, p.why = p.chooseMode()
+	if p.tier == Reactor {
+		if err := p.start(ctx); err != nil {
+			return err
+		}
+	}
+	p.loaded = true
+	return nil
+}
+
+// compile rewrites and compiles the module, one module at a time: compiling takes much memory.
+func (p *program) compile(ctx context.Context) error {
+	p.runtime.compiling.Lock()
+	defer p.runtime.compiling.Unlock()
+	rewritten, err := p.runtime.rewrite(p.wasm, p.key.limits)
+	if err != nil {
+		return err
+	}
+	compile := p.runtime.wazero.CompileModule
+	if p.runtime.cache != nil {
+		compile = p.runtime.cache.compiling(p.runtime.wazero)
+	}
+	if p.compiled, err = compile(ctx, rewritten.Wasm); err != nil {
+		return &LoadError{"it is not a valid WebAssembly module", err}
+	}
+	rewritten.Wasm = nil
+	p.rewritten = rewritten
+	return nil
+}
+
+// chooseMode chooses how instances are put back after a call, and says why it is not the best way.
+func (p *program) chooseMode() (mode restoreMode, why string) {
+	switch forced := p.runtime.options.restore; {
+	case p.tier == Command:
+		return restoreFresh, "a command ends with each call"
+	case p.rewritten.Uncapturable != "":
+		return restoreFresh, p.rewritten.Uncapturable
+	case forced != restoreBest:
+		return forced, "asked for"
+	case runtime.GOOS != "linux":
+		return restoreCopy, "it needs Linux"
+	default:
+		return restoreBest, ""
+	}
+}
+
+// start starts the module once: so that one that cannot start is found out now, and to take the image.
+func (p *program) start(ctx context.Context) error {
+	first, err := p.started(ctx, false)
+	if err != nil {
+		return &LoadError{"it cannot be started", err}
+	}
+	defer func() { first.close(ctx) }()
+	if err := p.checkVersion(ctx, first); err != nil {
+		return err
+	}
+	warm, err := p.started(ctx, true)
+	if err == nil {
+		first.close(ctx)
+		first = warm
+	}
+	if p.mode == restoreFresh {
+		return nil
+	}
+	p.image, err = first.capture(p.mode)
+	if err != nil && p.mode == restoreBest {
+		p.why = err.Error()
+		p.image, err = first.capture(restoreCopy)
+	}
+	if err != nil {
+		return &LoadError{"its image cannot be taken", err}
+	}
+	p.mode = p.image.memory.mode()
+	return nil
+}
+
+// started returns an instance that was started, and, if it is to be warm, has served one fixed request. What a module
+// does only once, such as building tables for the types that it decodes, is then done for all calls. The request is
+// always the same: a live one would carry one object's secrets into the calls of others, and fuel would depend on
+// which came first.
+func (p *program) started(ctx context.Context, warm bool) (i *instance, err error) {
+	c := newCall(ctx, p.key.limits, p.tier, warmUpRequest, func(abi.Level, string) {})
+	if i, err = p.newInstance(ctx, c); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			i.close(ctx)
+			i = nil
+		}
+	}()
+	if _, err = i.call(ctx, c, abi.ExportInitialize); err != nil || !warm {
+		return i, err
+	}
+	i.begin(c)
+	_, err = i.call(ctx, c, abi.ExportReconcile) // what it answers does not matter, as long as it does
+	return i, err
+}
+
+// warmUpRequest is the request that images are warmed up with.
+var warmUpRequest = (&abi.Request{
+	Controller: "warm-up",
+	Object: []byte(`{"apiVersion":"v1","kind":"WarmUp","metadata":{"annotations":{"a":"b"},"creationTimestamp":"2020-01-01T00:00:00Z",` +
+		`"generation":1,"labels":{"a":"b"},"name":"warm-up","namespace":"default","uid":"00000000-0000-0000-0000-000000000000"},` +
+		`"spec":{},"status":{}}`),
+}).AppendJSON(nil)
+
+// checkVersion asks a started instance which ABI it speaks.
+func (p *program) checkVersion(ctx context.Context, i *instance) error {
+	c := newCall(ctx, p.key.limits, p.tier, nil, func(abi.Level, string) {})
+	i.begin(c)
+	version, err := i.call(ctx, c, abi.ExportVersion)
+	if err != nil {
+		return &LoadError{"it cannot say which ABI it speaks", err}
+	}
+	if version != abi.Version {
+		return &LoadError{fmt.Sprintf("it speaks version %d of the ABI, and this host version %d", version, abi.Version), nil}
+	}
+	return nil
+}
+
+// take returns an instance to call.
+func (p *program) take(ctx context.Context) (*instance, error) {
+	if p.mode == restoreFresh {
+		return p.freshInstance(ctx)
+	}
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 { // the one that was used last is the warmest
+		i := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		return i, nil
+	}
+	p.mu.Unlock()
+	i, err := p.newInstance(ctx, newCall(ctx, p.key.limits, p.tier, nil, func(abi.Level, string) {}))
+	if err != nil {
+		return nil, err
+	}
+	if err := p.image.install(i); err != nil {
+		i.close(ctx)
+		return nil, err
+	}
+	return i, nil
+}
+
+// freshInstance makes an instance from scratch, in the state that an image of it would have.
+func (p *program) freshInstance(ctx context.Context) (*instance, error) {
+	if p.tier == Command {
+		return p.newInstance(ctx, newCall(ctx, p.key.limits, p.tier, nil, func(abi.Level, string) {}))
+	}
+	if i, err := p.started(ctx, true); err == nil {
+		return i, nil
+	}
+	return p.started(ctx, false)
+}
+
+// give takes an instance back after a call that ended well.
+func (p *program) give(ctx context.Context, i *instance) {
+	if p.mode == restoreFresh || p.key.isolation != Pooled && p.image.restore(i) != nil {
+		i.close(ctx)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, i)
+}

@@ -1,0 +1,278 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/wasmloop/wasmloop/host/internal/apply"
+	"github.com/wasmloop/wasmloop/host/internal/localcluster"
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// What the tests share: an API server, and a client that stands for everybody but the Reconciler. Each test keeps to a
+// namespace of its own.
+var (
+	cluster *rest.Config
+	api     client.Client
+)
+
+func TestMain(m *testing.M) {
+	code, err := runTests(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runTests(m *testing.M) (code int, err error) {
+	started, err := localcluster.Start(context.Background(), localcluster.Options{
+		CRDs:                     []string{"testdata/crds.yaml"},
+		WithoutControllerManager: true, // nobody but the tests is to change anything
+	})
+	if err != nil {
+		return 1, err
+	}
+	defer func() {
+		if stopErr := started.Stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	cluster = started.Config()
+	cluster.QPS = -1
+	if api, err = client.New(cluster, client.Options{}); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+var (
+	thing       = Kind{GroupVersionKind: schema.GroupVersionKind{Group: "reconcile.test", Version: "v1", Kind: "Thing"}, Namespaced: true, Status: apply.StatusOptions{Subresource: true}}
+	configMap   = Kind{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, Namespaced: true}
+	secret      = Kind{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, Namespaced: true}
+	clusterRole = Kind{GroupVersionKind: schema.GroupVersionKind{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole"}}
+	namespace   = Kind{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}}
+)
+
+// cache stands for the cache of a running host, without its delay: it shows what the API server has, or, when it is
+// frozen, what it had then.
+type cache struct {
+	frozen map[objectKey]*unstructured.Unstructured
+}
+
+// freeze makes the cache show the objects of these kinds in a namespace as they are now.
+func (c *cache) freeze(t *testing.T, inNamespace string, kinds ...Kind) {
+	t.Helper()
+	frozen := map[objectKey]*unstructured.Unstructured{}
+	for _, kind := range kinds {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(kind.GroupVersionKind)
+		if err := api.List(t.Context(), list, client.InNamespace(inNamespace)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range list.Items {
+			frozen[keyOf(&list.Items[i])] = &list.Items[i]
+		}
+	}
+	c.frozen = frozen
+}
+
+func (c *cache) thaw() { c.frozen = nil }
+
+func (c *cache) Get(ctx context.Context, name client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	if c.frozen == nil {
+		return api.Get(ctx, name, object)
+	}
+	target := object.(*unstructured.Unstructured)
+	found, ok := c.frozen[objectKey{target.GroupVersionKind(), name}]
+	if !ok {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: target.GetKind()}, name.Name)
+	}
+	found.DeepCopyInto(target)
+	return nil
+}
+
+func (c *cache) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	target := list.(*unstructured.UnstructuredList)
+	if c.frozen == nil {
+		if err := api.List(ctx, target); err != nil {
+			return err
+		}
+	}
+	for key, object := range c.frozen {
+		if key.GroupVersionKind == target.GroupVersionKind() {
+			target.Items = append(target.Items, *object.DeepCopy())
+		}
+	}
+	asked := (&client.ListOptions{}).ApplyOptions(options).FieldSelector.Requirements()[0]
+	target.Items = slices.DeleteFunc(target.Items, func(object unstructured.Unstructured) bool {
+		return asked.Field != ChildIndex || !slices.Contains(ChildIndexKeys(&object), asked.Value)
+	})
+	return nil
+}
+
+// bench is a namespace with a Thing, and a Reconciler for it.
+type bench struct {
+	*Reconciler
+	t         *testing.T
+	cache     cache
+	object    *unstructured.Unstructured
+	name      types.NamespacedName
+	time      time.Time
+	writes    atomic.Int32
+	events    []string
+	requests  [][]byte
+	answer    string
+	answerErr error
+}
+
+// newBench makes a bench whose module answers what answer says.
+func newBench(t *testing.T, controller Controller) *bench {
+	t.Helper()
+	b := &bench{t: t, time: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), answer: "{}"}
+	room := b.create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: reconcile-}}`)
+	b.object, b.name.Name = room, room.GetName()
+	if controller.For.Namespaced {
+		b.name = types.NamespacedName{Namespace: room.GetName(), Name: "a"}
+		b.object = b.create(`{apiVersion: reconcile.test/v1, kind: Thing, metadata: {name: a}, spec: {size: 1}}`)
+	}
+	config := rest.CopyConfig(cluster)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(request *http.Request) (*http.Response, error) {
+			b.writes.Add(1)
+			return next.RoundTrip(request)
+		})
+	})
+	writer, err := client.New(config, client.Options{Mapper: api.RESTMapper()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	controller.Name = "tester"
+	b.Reconciler = New(controller, ModuleFunc(b.call), &b.cache, apply.New("tester", &b.cache, writer, apply.Options{MaxPrune: 2}), b)
+	b.now = func() time.Time { return b.time }
+	return b
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+func (b *bench) call(_ context.Context, request []byte, _ func(abi.Level, string)) ([]byte, error) {
+	b.requests = append(b.requests, slices.Clone(request))
+	return []byte(strings.ReplaceAll(b.answer, "$NAMESPACE", b.name.Namespace)), b.answerErr
+}
+
+// Event implements Recorder.
+func (b *bench) Event(object *unstructured.Unstructured, eventType, reason, message string) {
+	b.events = append(b.events, fmt.Sprintf("%s %s on %s: %s", eventType, reason, object.GetName(), message))
+}
+
+// create makes an object as somebody else would, in the bench's namespace if there is one already.
+func (b *bench) create(text string) *unstructured.Unstructured {
+	b.t.Helper()
+	encoded, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	object := &unstructured.Unstructured{}
+	if err := object.UnmarshalJSON(encoded); err != nil {
+		b.t.Fatal(err)
+	}
+	object.SetNamespace(b.name.Namespace)
+	if err := api.Create(b.t.Context(), object, client.FieldOwner("somebody")); err != nil {
+		b.t.Fatal(err)
+	}
+	return object
+}
+
+// reconcileOnce reconciles once, and fails the test if that fails.
+func (b *bench) reconcileOnce() time.Duration {
+	b.t.Helper()
+	result, err := b.Reconcile(b.t.Context(), b.name)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return result.RequeueAfter
+}
+
+// settle reconciles until the module has nothing to say that is not so, and forgets what was done for it.
+func (b *bench) settle(answer string) {
+	b.t.Helper()
+	b.answer = answer
+	b.reconcileOnce()
+	b.reconcileOnce()
+	b.requests, b.events = nil, nil
+	b.writes.Store(0)
+}
+
+// did says what was done since it was asked last.
+type did struct {
+	Calls, Writes int
+	Events        []string
+}
+
+func (b *bench) did() did {
+	done := did{len(b.requests), int(b.writes.Swap(0)), b.events}
+	b.requests, b.events = nil, nil
+	return done
+}
+
+// children returns the names of the ConfigMaps that are there.
+func (b *bench) children() []string {
+	b.t.Helper()
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(configMap.GroupVersionKind)
+	if err := api.List(b.t.Context(), list, client.InNamespace(b.name.Namespace)); err != nil {
+		b.t.Fatal(err)
+	}
+	names := []string{}
+	for i := range list.Items {
+		names = append(names, list.Items[i].GetName())
+	}
+	return names
+}
+
+// edit changes an object as somebody else would.
+func (b *bench) edit(kind Kind, name types.NamespacedName, change func(object map[string]any)) {
+	b.t.Helper()
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(kind.GroupVersionKind)
+	if err := api.Get(b.t.Context(), name, object); err != nil {
+		b.t.Fatal(err)
+	}
+	change(object.Object)
+	if err := api.Update(b.t.Context(), object, client.FieldOwner("somebody")); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// wants returns an answer that wants ConfigMaps of these names, and nothing else.
+func wants(names ...string) string {
+	children := make([]any, 0, len(names))
+	for _, name := range names {
+		children = append(children, map[string]any{
+			"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name}, "data": map[string]any{"of": name},
+		})
+	}
+	encoded, err := json.Marshal(map[string]any{"children": children})
+	if err != nil {
+		panic(err)
+	}
+	return string(encoded)
+}
