@@ -18,7 +18,7 @@ const (
 // Run runs wasmloop with these arguments and returns its exit code: 0 if all went well, 1 otherwise. Results go to
 // stdout, all else to stderr.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	command := newCommand(stderr)
+	command := newCommand(stderr) //nolint:contextcheck // cobra hands the context to the command
 	command.SetArgs(args)
 	command.SetOut(stdout)
 	command.SetErr(stderr)

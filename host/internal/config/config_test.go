@@ -200,6 +200,22 @@ func TestParseFaults(t *testing.T) {
 				{Line: 12, Column: 58, Message: `controllers[0].resync: Invalid value: "0s": want a duration above zero like "30s"`},
 			},
 		},
+		"bad counts": {
+			reason: "each has its own bound",
+			file: "apiVersion: wasmloop.dev/v1alpha1\nkind: HostConfig\nmodules:\n" +
+				"  m:\n    source: file://m.wasm\n    limits:\n      fuel: lots\n      tables: 5G\n      logLines: \"0\"\n" +
+				"controllers:\n" + controller + "\n",
+			want: []FaultError{
+				{Line: 7, Column: 7, Message: `modules.m.limits.fuel: Invalid value: "lots": want a number like "500M"`},
+				{Line: 8, Column: 7, Message: `modules.m.limits.tables: Invalid value: "5G": must not be above 4294967295`},
+				{Line: 9, Column: 7, Message: `modules.m.limits.logLines: Invalid value: "0": want a whole number above zero`},
+			},
+		},
+		"unknown isolation": {
+			reason: "it must not be taken for the safe one, nor for the other",
+			file:   strings.Replace(header, `m.wasm"`, `m.wasm", isolation: none`, 1) + "controllers:\n" + controller + "\n",
+			want:   []FaultError{{Line: 4, Column: 31, Message: `modules.m.isolation: Unsupported value: "none": supported values: "hermetic", "pooled"`}},
+		},
 		"negative numbers": {
 			reason: "they would mean no bound to some and nothing at all to others",
 			file:   header + "controllers:\n" + strings.TrimSuffix(controller, "}") + ", workers: -1, prune: {maxPerReconcile: -1}}\n",
@@ -279,7 +295,10 @@ func TestFaultPlace(t *testing.T) {
 func TestParse(t *testing.T) {
 	modules := map[string]Module{"m": {
 		Source: "file://m.wasm",
-		Limits: Limits{Memory: "64Mi", Timeout: "5s", Request: "16Mi", Response: "4Mi"},
+		Limits: Limits{
+			Memory: "64Mi", Fuel: "1G", Timeout: "5s", Request: "16Mi", Response: "4Mi", Tables: "1M", LogLines: "1k", LogBytes: "256Ki",
+		},
+		Isolation: "hermetic",
 	}}
 	pod := []GroupVersionKind{{"v1", "Pod"}}
 	tests := map[string]struct {
@@ -300,7 +319,8 @@ func TestParse(t *testing.T) {
 		"everything said": {
 			reason: "no default replaces what is said",
 			file: `{apiVersion: wasmloop.dev/v1alpha1, kind: HostConfig,
-				modules: {m: {source: "file://m.wasm", limits: {memory: 1Mi, timeout: 1m30s, request: 1k, response: "2000"}}},
+				modules: {m: {source: "file://m.wasm", isolation: pooled, limits: {memory: 1Mi, fuel: 2M,
+				timeout: 1m30s, request: 1k, response: "2000", tables: "10", logLines: "20", logBytes: 3k}}},
 				controllers: [{name: c, module: m, for: [{apiVersion: v1, kind: Pod}, {apiVersion: apps/v1, kind: Deployment}],
 				owns: [{apiVersion: v1, kind: ConfigMap}], clock: true, adopt: true, prune: {maxPerReconcile: 1}, workers: 1,
 				resync: 1m, settings: {a: 1}}]}`,
@@ -308,7 +328,10 @@ func TestParse(t *testing.T) {
 				APIVersion: APIVersion, Kind: Kind,
 				Modules: map[string]Module{"m": {
 					Source: "file://m.wasm",
-					Limits: Limits{Memory: "1Mi", Timeout: "1m30s", Request: "1k", Response: "2000"},
+					Limits: Limits{
+						Memory: "1Mi", Fuel: "2M", Timeout: "1m30s", Request: "1k", Response: "2000", Tables: "10", LogLines: "20", LogBytes: "3k",
+					},
+					Isolation: "pooled",
 				}},
 				Controllers: []Controller{{
 					Name: "c", Module: "m",

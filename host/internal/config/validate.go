@@ -54,10 +54,10 @@ func exactly(path *field.Path, got, want string) field.ErrorList {
 func (m Module) validate(path *field.Path) field.ErrorList {
 	faults := validateSource(path.Child("source"), m.Source)
 	limits := path.Child("limits")
-	faults = append(faults, validateSize(limits.Child("memory"), m.Limits.Memory, maxMemory)...)
-	faults = append(faults, validateSize(limits.Child("request"), m.Limits.Request, maxMemory)...)
-	faults = append(faults, validateSize(limits.Child("response"), m.Limits.Response, maxMemory)...)
-	faults = append(faults, validateSize(limits.Child("logBytes"), m.Limits.LogBytes, maxMemory)...)
+	faults = append(faults, validateSize(limits.Child("memory"), m.Limits.Memory)...)
+	faults = append(faults, validateSize(limits.Child("request"), m.Limits.Request)...)
+	faults = append(faults, validateSize(limits.Child("response"), m.Limits.Response)...)
+	faults = append(faults, validateSize(limits.Child("logBytes"), m.Limits.LogBytes)...)
 	faults = append(faults, validateCount(limits.Child("fuel"), m.Limits.Fuel, math.MaxInt64)...)
 	faults = append(faults, validateCount(limits.Child("tables"), m.Limits.Tables, math.MaxUint32)...)
 	faults = append(faults, validateCount(limits.Child("logLines"), m.Limits.LogLines, math.MaxInt32)...)
@@ -94,13 +94,13 @@ func validateSource(path *field.Path, source string) field.ErrorList {
 	}
 }
 
-func validateSize(path *field.Path, size Size, most int64) field.ErrorList {
+func validateSize(path *field.Path, size Size) field.ErrorList {
 	bytes, err := size.Bytes()
 	switch {
 	case err != nil:
 		return field.ErrorList{field.Invalid(path, string(size), err.Error())}
-	case bytes > most:
-		return field.ErrorList{field.Invalid(path, string(size), fmt.Sprintf("must not be above %d bytes", most))}
+	case bytes > maxMemory:
+		return field.ErrorList{field.Invalid(path, string(size), fmt.Sprintf("must not be above %d bytes", maxMemory))}
 	default:
 		return nil
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -82,10 +81,10 @@ func managerOptions(options Options) manager.Options {
 		Logger: options.Log,
 		Cache: cache.Options{
 			// Resync is each controller's own: a resync of the informers would wake all at once.
-			SyncPeriod:       ptr.To(time.Duration(0)),
+			SyncPeriod:       new(time.Duration(0)),
 			DefaultTransform: trim,
 			// Nothing that comes out of the cache is ever changed; see package apply.
-			DefaultUnsafeDisableDeepCopy: ptr.To(true),
+			DefaultUnsafeDisableDeepCopy: new(true),
 		},
 		Metrics:                       server.Options{BindAddress: orNone(options.MetricsAddress)},
 		HealthProbeBindAddress:        orNone(options.HealthAddress),
@@ -93,7 +92,7 @@ func managerOptions(options Options) manager.Options {
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       options.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       ptr.To(shutdownTimeout),
+		GracefulShutdownTimeout:       new(shutdownTimeout),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -145,10 +146,8 @@ func (k *kinds) conditionsHaveGeneration(gvk schema.GroupVersionKind) (bool, err
 // declares says whether the schema of a kind has a field at path. Lists are passed through.
 func (d *openAPIDocument) declares(gvk schema.GroupVersionKind, path ...string) bool {
 	for _, candidate := range d.Components.Schemas {
-		for _, kind := range candidate.Kinds {
-			if kind == gvk {
-				return d.has(candidate, path)
-			}
+		if slices.Contains(candidate.Kinds, gvk) {
+			return d.has(candidate, path)
 		}
 	}
 	return false

@@ -54,7 +54,7 @@ func outcome(err error) string {
 		failed *guest.ModuleError
 		limit  *guest.LimitError
 		trap   *guest.TrapError
-		absent *notLoaded
+		absent *notLoadedError
 	)
 	switch {
 	case err == nil:

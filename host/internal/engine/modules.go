@@ -31,20 +31,20 @@ func (m *module) Call(ctx context.Context, request []byte, log func(level abi.Le
 	return result.Response, err
 }
 
-// notLoaded says that a module cannot be called before something is done about it.
-type notLoaded struct {
+// notLoadedError says that a module cannot be called before something is done about it.
+type notLoadedError struct {
 	module string
 	cause  error
 }
 
 // Error says which module, and why.
-func (e *notLoaded) Error() string { return fmt.Sprintf("module %s: %v", e.module, e.cause) }
+func (e *notLoadedError) Error() string { return fmt.Sprintf("module %s: %v", e.module, e.cause) }
 
 // Unwrap returns the cause.
-func (e *notLoaded) Unwrap() error { return e.cause }
+func (e *notLoadedError) Unwrap() error { return e.cause }
 
 // Terminal is true: trying again does not load the module.
-func (e *notLoaded) Terminal() bool { return true }
+func (e *notLoadedError) Terminal() bool { return true }
 
 // loadModules loads the modules that are in use.
 func (e *Engine) loadModules(ctx context.Context) {
@@ -62,7 +62,7 @@ func (e *Engine) loadModule(ctx context.Context, name string, entry config.Modul
 	start := time.Now()
 	m := &module{name: name}
 	if err := m.load(ctx, e.runtime, entry); err != nil {
-		m.err = &notLoaded{name, err}
+		m.err = &notLoadedError{name, err}
 		e.log.Error(err, "module cannot be loaded; its controllers say so on each object, the others go on",
 			"module", name, "source", entry.Source)
 		return m

@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	crreconcile "sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -47,17 +47,11 @@ func (r *runner) NeedLeaderElection() bool { return true }
 // controllers must not suffer from it.
 func (r *runner) Start(ctx context.Context) error {
 	log := r.engine.log.WithValues("controller", r.entry.Name)
-	for ctx.Err() == nil {
-		err := r.run(ctx, log)
-		if ctx.Err() != nil {
-			break
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
+		if err := r.run(ctx, log); ctx.Err() == nil {
+			log.Error(err, "controller does not run; trying again", "after", restartPause.String())
 		}
-		log.Error(err, "controller does not run; trying again", "after", restartPause.String())
-		select {
-		case <-ctx.Done():
-		case <-time.After(restartPause):
-		}
-	}
+	}, restartPause)
 	return nil
 }
 
@@ -123,7 +117,7 @@ func (r *runner) options(reconcilers dispatcher) controller.TypedOptions[key] {
 		MaxConcurrentReconciles: r.entry.Workers,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[key](firstRetry, lastRetry),
 		// Names are unique within a config, but a test may run several engines in one process.
-		SkipNameValidation: ptr.To(true),
+		SkipNameValidation: new(true),
 		Logger:             r.engine.log,
 		LogConstructor: func(k *key) logr.Logger {
 			log := r.engine.log.WithValues("controller", r.entry.Name)

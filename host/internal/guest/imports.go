@@ -39,10 +39,14 @@ func (r *Runtime) offer(ctx context.Context, module string, functions []hostFunc
 
 // offerTick offers the function that metered code calls when its fuel counter falls below zero.
 func (r *Runtime) offerTick(ctx context.Context) error {
-	return r.offer(ctx, meter.TickModule, []hostFunction{{meter.TickName, []api.ValueType{i64}, []api.ValueType{i64},
+	return r.offer(ctx, meter.TickModule, []hostFunction{{
+		meter.TickName,
+		[]api.ValueType{i64},
+		[]api.ValueType{i64},
 		func(ctx context.Context, _ api.Module, stack []uint64) {
 			stack[0] = uint64(callOf(ctx).refuel(int64(stack[0])))
-		}}})
+		},
+	}})
 }
 
 // offerABI offers the functions of sdk/ABI.md. A pointer outside the module's memory ends the call.

@@ -72,9 +72,9 @@ func (l Limits) withDefaults() Limits {
 type Isolation string
 
 const (
-	// Hermetic: nothing. Each call starts from the same state. This is the default.
+	// Hermetic calls see nothing of others: each starts from the same state. This is the default.
 	Hermetic Isolation = "hermetic"
-	// Pooled: whatever they left in the instance. It is there for comparison only.
+	// Pooled calls see whatever others left in the instance. It is there for comparison only.
 	Pooled Isolation = "pooled"
 )
 

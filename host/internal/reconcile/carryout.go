@@ -63,6 +63,7 @@ func (r *Reconciler) note(ctx context.Context, name types.NamespacedName, change
 			r.memory.deleted(name, change.Object)
 		case apply.Created, apply.Applied:
 			r.memory.wrote(name, change.Object, change.Action == apply.Created)
+		case apply.Waiting: // its going wakes the object
 		}
 		log.Info("child "+string(change.Action), "child", change.Subject.String())
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -102,10 +103,7 @@ func (r *Reconciler) request(observed *observation) ([]byte, error) {
 // encode writes an object as modules see it: without what changes though nothing that matters does, and without the
 // host's own marks.
 func encode(object *unstructured.Unstructured) (json.RawMessage, error) {
-	shown := make(map[string]any, len(object.Object))
-	for key, value := range object.Object {
-		shown[key] = value
-	}
+	shown := maps.Clone(object.Object)
 	if metadata, ok := shown["metadata"].(map[string]any); ok {
 		shown["metadata"] = shownMetadata(metadata)
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -159,11 +160,7 @@ func (m *memory) expected(name types.NamespacedName) (writes map[objectKey]write
 	if known == nil || len(known.writes) == 0 {
 		return nil, time.Time{}
 	}
-	copied := make(map[objectKey]write, len(known.writes))
-	for key, expected := range known.writes {
-		copied[key] = expected
-	}
-	return copied, known.since
+	return maps.Clone(known.writes), known.since
 }
 
 // seen forgets writes that need not be waited for any more.

@@ -542,7 +542,7 @@ func TestMetadataAndStatusOfTheObject(t *testing.T) {
 	b.settle(`{"status":{"phase":"Ready"},"labels":{"new":"3","old":null},"annotations":{"note":"4"}}`)
 	found := &unstructured.Unstructured{}
 	found.SetGroupVersionKind(thing.GroupVersionKind)
-	if err := api.Get(t.Context(), client.ObjectKey(b.name), found); err != nil {
+	if err := api.Get(t.Context(), b.name, found); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]any{"labels": found.GetLabels(), "annotations": found.GetAnnotations(), "status": found.Object["status"]}

@@ -38,7 +38,11 @@ func runTests(m *testing.M) (code int, err error) {
 	if built, err = os.MkdirTemp("", "wasmloop-e2e-"); err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(built)
+	defer func() {
+		if removeErr := os.RemoveAll(built); err == nil {
+			err = removeErr
+		}
+	}()
 	if err := build(); err != nil {
 		return 0, err
 	}

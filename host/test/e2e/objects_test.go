@@ -109,7 +109,7 @@ func waitUntilGone(t *testing.T, apiVersion, kind, namespace, name string) {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("%s %s is still there (%v)", kind, name, err)
+		return fmt.Errorf("%s %s is still there (%w)", kind, name, err)
 	})
 }
 

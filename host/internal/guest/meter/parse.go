@@ -27,9 +27,18 @@ var sectionOrder = []struct {
 	id   byte
 	name string
 }{
-	{sectionType, "types"}, {sectionImport, "imports"}, {sectionFunction, "functions"}, {sectionTable, "tables"},
-	{sectionMemory, "memories"}, {sectionGlobal, "globals"}, {sectionExport, "exports"}, {sectionStart, "start"},
-	{sectionElement, "elements"}, {sectionDataCount, "data count"}, {sectionCode, "code"}, {sectionData, "data"},
+	{sectionType, "types"},
+	{sectionImport, "imports"},
+	{sectionFunction, "functions"},
+	{sectionTable, "tables"},
+	{sectionMemory, "memories"},
+	{sectionGlobal, "globals"},
+	{sectionExport, "exports"},
+	{sectionStart, "start"},
+	{sectionElement, "elements"},
+	{sectionDataCount, "data count"},
+	{sectionCode, "code"},
+	{sectionData, "data"},
 }
 
 // Value types and what else stands for a type.

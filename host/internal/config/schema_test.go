@@ -1,0 +1,111 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/invopop/jsonschema"
+)
+
+var update = flag.Bool("update", false, "write the generated files anew")
+
+const schemaFile = "../../../config/schema.json"
+
+// TestSchema compares config/schema.json with the types. The generator lives in this test, so that no host carries it.
+func TestSchema(t *testing.T) {
+	var want bytes.Buffer
+	encoder := json.NewEncoder(&want)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(generateSchema(t)); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(schemaFile, want.Bytes(), 0o644); err != nil { //nolint:gosec // it is a source file
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.String(), string(got)); diff != "" {
+		t.Errorf("run make generate: -types +file:\n%s", diff)
+	}
+}
+
+func generateSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	reflector := &jsonschema.Reflector{Mapper: mapType, ExpandedStruct: true, Anonymous: true}
+	if err := reflector.AddGoComments("github.com/wasmloop/wasmloop/host/internal/config", "."); err != nil {
+		t.Fatal(err)
+	}
+	schema := reflector.Reflect(Config{})
+	schema.Title = "Wasmloop host config"
+	for property, value := range map[string]string{"apiVersion": APIVersion, "kind": Kind} {
+		found, _ := schema.Properties.Get(property)
+		found.Const = value
+	}
+	source, _ := schema.Definitions["Module"].Properties.Get("source")
+	source.Pattern = "^" + fileScheme + "."
+	isolation, _ := schema.Definitions["Module"].Properties.Get("isolation")
+	isolation.Enum = []any{"hermetic", "pooled"}
+	controllers, _ := schema.Properties.Get("controllers")
+	controllers.MinItems = new(uint64(1))
+	oneOrMany(schema.Definitions["Controller"], "for")
+	nameOf(schema.Definitions["Controller"])
+	for _, definition := range schema.Definitions {
+		unwrap(definition)
+	}
+	unwrap(schema)
+	return schema
+}
+
+// mapType gives the types that are strings in the file their form.
+func mapType(t reflect.Type) *jsonschema.Schema {
+	switch t {
+	case reflect.TypeFor[Size]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^[0-9.]+([kMGTPE]i?|Ki|m|[eE][0-9]+)?$`}
+	case reflect.TypeFor[Count]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^[0-9.]+([kMGTPE]i?|Ki|m|[eE][0-9]+)?$`}
+	case reflect.TypeFor[Duration]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9.]+(ns|us|µs|ms|s|m|h))+$`}
+	case reflect.TypeFor[json.RawMessage]():
+		return &jsonschema.Schema{Type: "object"}
+	case reflect.TypeFor[int]():
+		return &jsonschema.Schema{Type: "integer", Minimum: "0"}
+	default:
+		return nil
+	}
+}
+
+// oneOrMany lets a list of one item be written as the item.
+func oneOrMany(definition *jsonschema.Schema, name string) {
+	list, _ := definition.Properties.Get(name)
+	description := list.Description
+	list.Description = ""
+	list.MinItems = new(uint64(1))
+	definition.Properties.Set(name, &jsonschema.Schema{
+		Description: description, OneOf: []*jsonschema.Schema{list.Items, list},
+	})
+}
+
+func nameOf(definition *jsonschema.Schema) {
+	name, _ := definition.Properties.Get("name")
+	name.Pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+	name.MaxLength = new(uint64(63))
+}
+
+// unwrap makes one line of each description, as the sources break them anywhere.
+func unwrap(schema *jsonschema.Schema) {
+	schema.Description = strings.Join(strings.Fields(schema.Description), " ")
+	for pair := schema.Properties.Oldest(); pair != nil; pair = pair.Next() {
+		unwrap(pair.Value)
+	}
+}
