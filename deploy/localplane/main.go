@@ -1,7 +1,7 @@
 // Command localplane is a Kubernetes control plane in one multi-call binary: etcd, kube-apiserver and
-// kube-controller-manager, built from their published Go modules.
+// kube-controller-manager, built from their published Go modules, and kubectl to look at it with.
 //
-// Which one runs is decided by the name it was called by (so that links named after the three make a folder that
+// Which one runs is decided by the name it was called by (so that links named after them make a folder that
 // envtest accepts as KUBEBUILDER_ASSETS), or else by the first argument:
 //
 //	localplane kube-apiserver --version
@@ -25,6 +25,8 @@ import (
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
+	kubectlcmd "k8s.io/kubectl/pkg/cmd"
+	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 )
@@ -38,7 +40,16 @@ var components = map[string]func() int{
 	},
 	"kube-apiserver":          func() int { return cli.Run(apiserver.NewAPIServerCommand()) },
 	"kube-controller-manager": func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) },
+	kubectl: func() int {
+		if err := cli.RunNoErrOutput(kubectlcmd.NewDefaultKubectlCommand()); err != nil {
+			kubectlutil.CheckErr(err) // prints it and exits
+		}
+		return 0
+	},
 }
+
+// kubectl is the only component that is no server.
+const kubectl = "kubectl"
 
 func main() {
 	os.Exit(doMain(os.Stderr))
@@ -53,6 +64,9 @@ func doMain(stderr io.Writer) int {
 		return 2
 	}
 	os.Args = args
+	if name == kubectl {
+		return run()
+	}
 	if err := endWithParent(); err != nil {
 		fmt.Fprintf(stderr, "localplane: cannot ask to be ended with the parent process: %v\n", err)
 		return 1

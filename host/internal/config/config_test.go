@@ -214,7 +214,7 @@ func TestParseFaults(t *testing.T) {
 		"unknown isolation": {
 			reason: "it must not be taken for the safe one, nor for the other",
 			file:   strings.Replace(header, `m.wasm"`, `m.wasm", isolation: none`, 1) + "controllers:\n" + controller + "\n",
-			want:   []FaultError{{Line: 4, Column: 31, Message: `modules.m.isolation: Unsupported value: "none": supported values: "hermetic", "pooled"`}},
+			want:   []FaultError{{Line: 4, Column: 32, Message: `modules.m.isolation: Unsupported value: "none": supported values: "hermetic", "pooled"`}},
 		},
 		"negative numbers": {
 			reason: "they would mean no bound to some and nothing at all to others",

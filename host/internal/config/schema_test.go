@@ -27,7 +27,7 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		if err := os.WriteFile(schemaFile, want.Bytes(), 0o644); err != nil { //nolint:gosec // it is a source file
+		if err := os.WriteFile(schemaFile, want.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -59,7 +59,7 @@ func generateSchema(t *testing.T) *jsonschema.Schema {
 	controllers, _ := schema.Properties.Get("controllers")
 	controllers.MinItems = new(uint64(1))
 	oneOrMany(schema.Definitions["Controller"], "for")
-	nameOf(schema.Definitions["Controller"])
+	label(schema.Definitions["Controller"], "name")
 	for _, definition := range schema.Definitions {
 		unwrap(definition)
 	}
@@ -70,10 +70,8 @@ func generateSchema(t *testing.T) *jsonschema.Schema {
 // mapType gives the types that are strings in the file their form.
 func mapType(t reflect.Type) *jsonschema.Schema {
 	switch t {
-	case reflect.TypeFor[Size]():
-		return &jsonschema.Schema{Type: "string", Pattern: `^[0-9.]+([kMGTPE]i?|Ki|m|[eE][0-9]+)?$`}
-	case reflect.TypeFor[Count]():
-		return &jsonschema.Schema{Type: "string", Pattern: `^[0-9.]+([kMGTPE]i?|Ki|m|[eE][0-9]+)?$`}
+	case reflect.TypeFor[Size](), reflect.TypeFor[Count]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^[+]?[0-9.]+([numk]|[KMGTPE]i?|[eE][+-]?[0-9]+)?$`}
 	case reflect.TypeFor[Duration]():
 		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9.]+(ns|us|µs|ms|s|m|h))+$`}
 	case reflect.TypeFor[json.RawMessage]():
@@ -96,10 +94,11 @@ func oneOrMany(definition *jsonschema.Schema, name string) {
 	})
 }
 
-func nameOf(definition *jsonschema.Schema) {
-	name, _ := definition.Properties.Get("name")
-	name.Pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-	name.MaxLength = new(uint64(63))
+// label makes a field a DNS label.
+func label(definition *jsonschema.Schema, name string) {
+	field, _ := definition.Properties.Get(name)
+	field.Pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+	field.MaxLength = new(uint64(63))
 }
 
 // unwrap makes one line of each description, as the sources break them anywhere.
@@ -107,5 +106,39 @@ func unwrap(schema *jsonschema.Schema) {
 	schema.Description = strings.Join(strings.Fields(schema.Description), " ")
 	for pair := schema.Properties.Oldest(); pair != nil; pair = pair.Next() {
 		unwrap(pair.Value)
+	}
+}
+
+// TestReference holds config/README.md to the types: it tells of every field, and its examples are valid.
+func TestReference(t *testing.T) {
+	text, err := os.ReadFile("../../../config/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := generateSchema(t)
+	definitions := []*jsonschema.Schema{schema}
+	for _, definition := range schema.Definitions {
+		definitions = append(definitions, definition)
+	}
+	for _, definition := range definitions {
+		for field := definition.Properties.Oldest(); field != nil; field = field.Next() {
+			if !strings.Contains(string(text), field.Key+"`") && !strings.Contains(string(text), "`"+field.Key+".") {
+				t.Errorf("it does not tell of the field %s", field.Key)
+			}
+		}
+	}
+	examples := 0
+	for i, block := range strings.Split(string(text), "```") {
+		example, isYAML := strings.CutPrefix(block, "yaml\n")
+		if i%2 == 0 || !isYAML {
+			continue
+		}
+		examples++
+		if _, err := Parse("config/README.md", []byte(example)); err != nil {
+			t.Errorf("%v in the example:\n%s", err, example)
+		}
+	}
+	if examples == 0 {
+		t.Error("it has no examples")
 	}
 }

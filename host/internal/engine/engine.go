@@ -43,7 +43,7 @@ const shutdownTimeout = 5 * time.Second
 type Engine struct {
 	manager manager.Manager
 	runtime *guest.Runtime
-	modules map[string]*module
+	modules map[string]*module // by controller
 	kinds   *kinds
 	events  *events
 	indexed *indexes
@@ -112,7 +112,7 @@ func (e *Engine) register() error {
 		return fmt.Errorf("cannot add the readiness check: %w", err)
 	}
 	for _, entry := range e.config.Controllers {
-		if err := e.manager.Add(&runner{engine: e, entry: entry, module: e.modules[entry.Module]}); err != nil {
+		if err := e.manager.Add(&runner{engine: e, entry: entry, module: e.modules[entry.Name]}); err != nil {
 			return fmt.Errorf("cannot add controller %s: %w", entry.Name, err)
 		}
 	}

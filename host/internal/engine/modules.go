@@ -46,30 +46,26 @@ func (e *notLoadedError) Unwrap() error { return e.cause }
 // Terminal is true: trying again does not load the module.
 func (e *notLoadedError) Terminal() bool { return true }
 
-// loadModules loads the modules that are in use.
+// loadModules loads the module of each controller. Controllers of one module share what it takes.
 func (e *Engine) loadModules(ctx context.Context) {
 	e.modules = map[string]*module{}
 	for _, controller := range e.config.Controllers {
-		name := controller.Module
-		if _, ok := e.modules[name]; ok {
-			continue
-		}
-		e.modules[name] = e.loadModule(ctx, name, e.config.Modules[name])
+		e.modules[controller.Name] = e.loadModule(ctx, controller.Name, controller.Module)
 	}
 }
 
-func (e *Engine) loadModule(ctx context.Context, name string, entry config.Module) *module {
-	start := time.Now()
+func (e *Engine) loadModule(ctx context.Context, controller, name string) *module {
+	start, entry := time.Now(), e.config.Modules[name]
 	m := &module{name: name}
 	if err := m.load(ctx, e.runtime, entry); err != nil {
 		m.err = &notLoadedError{name, err}
 		e.log.Error(err, "module cannot be loaded; its controllers say so on each object, the others go on",
-			"module", name, "source", entry.Source)
+			"controller", controller, "module", name, "source", entry.Source)
 		return m
 	}
 	restoring, why := m.guest.Restoring()
 	moduleInfo.WithLabelValues(name, m.digest, string(m.guest.Tier()), restoring).Set(1)
-	e.log.Info("module loaded", "module", name, "digest", m.digest, "tier", string(m.guest.Tier()),
+	e.log.Info("module loaded", "controller", controller, "module", name, "digest", m.digest, "tier", string(m.guest.Tier()),
 		"restoring", restoring, "because", why, "seconds", time.Since(start).Seconds())
 	return m
 }

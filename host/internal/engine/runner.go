@@ -98,7 +98,7 @@ func (r *runner) reconcilers(fors, owned []reconcile.Kind) (dispatcher, error) {
 			Clock:    r.entry.Clock,
 			Settings: r.entry.Settings,
 			Resync:   resync,
-		}, measured(r.entry.Name, r.module), mgr.GetCache(), applier, r.engine.events.recorder(r.entry.Name))
+		}, measured(r.entry.Name, contained(r.entry.Name, r.module, r.engine.log)), mgr.GetCache(), applier, r.engine.events.recorder(r.entry.Name))
 	}
 	return byKind, nil
 }

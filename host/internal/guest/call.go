@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"time"
 
@@ -19,6 +20,8 @@ const (
 	// slice is how much fuel a guest gets at a time: after each, the host looks at the clock. It lasts for tens of
 	// microseconds as a rule, and for a millisecond or two at the worst.
 	slice = 50_000
+	// patience is how much fuel a call uses before it lets others go first at each tick: about a millisecond's worth.
+	patience = 1_000_000
 	// hostCall is what calling a host function costs, beside one unit for each 16 bytes that it handles.
 	hostCall = 64
 )
@@ -68,6 +71,9 @@ func newCall(ctx context.Context, limits Limits, tier Tier, request []byte, log 
 func (c *call) refuel(counter int64) int64 {
 	used := c.granted - uint64(counter) // counter is negative: more was used than granted
 	c.check(used)
+	if used > patience {
+		runtime.Gosched() // a guest cannot be preempted: let those go first who need little
+	}
 	next := min(slice, c.limits.Fuel-min(c.limits.Fuel, used+c.hostFuel))
 	c.granted = used + next
 	return int64(next)

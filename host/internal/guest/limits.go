@@ -13,8 +13,8 @@ type Options struct {
 	// made, for this user alone, if it is missing. Whoever can write there can run code in the host. Empty: compiled
 	// modules are kept in memory only.
 	CacheDir string
-	// ConcurrentCalls is how many calls run at the same time; more wait. Default: twice the number of processors, since
-	// calls do nothing but compute.
+	// ConcurrentCalls is how many calls run at the same time beside the first of each Module; more wait. Default: the
+	// number of processors, since calls do nothing but compute.
 	ConcurrentCalls int
 	// IdleTimeout is how long a module that nobody calls stays in memory. Default 10 minutes.
 	IdleTimeout time.Duration
@@ -29,7 +29,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	setDefault(&o.ConcurrentCalls, 2*runtime.GOMAXPROCS(0))
+	setDefault(&o.ConcurrentCalls, runtime.GOMAXPROCS(0))
 	setDefault(&o.IdleTimeout, 10*time.Minute)
 	setDefault(&o.MaxModule, 64<<20)
 	setDefault(&o.MaxFunctions, 200_000)

@@ -22,7 +22,13 @@ const (
 )
 
 // Module is a module that keeps to the contract, with limits for its calls. It is safe for concurrent use.
-type Module struct{ program *program }
+//
+// One call of each Module can always run; those beyond it share what Options.ConcurrentCalls allows. So whoever has a
+// Module of its own is not kept waiting by others.
+type Module struct {
+	program *program
+	own     chan struct{} // holds an item while one call runs outside of the shared number
+}
 
 // Result is what a call answered and what it used.
 type Result struct {
@@ -44,10 +50,10 @@ func (r *Runtime) Load(ctx context.Context, wasm []byte, limits Limits, isolatio
 	p := r.program(programKey{sha256.Sum256(wasm), limits.withDefaults(), isolation}, wasm)
 	done, err := p.acquire(ctx)
 	if err != nil {
-		return nil, errors.Join(err, (&Module{p}).Close(ctx))
+		return nil, errors.Join(err, (&Module{program: p}).Close(ctx))
 	}
 	done()
-	return &Module{p}, nil
+	return &Module{p, make(chan struct{}, 1)}, nil
 }
 
 // program returns the program of this key, and counts one more user of it.
@@ -94,18 +100,34 @@ func (m *Module) Call(ctx context.Context, request []byte, log func(level abi.Le
 	if size := uint64(len(request)); size > limits.Request {
 		return &Result{}, &LimitError{"request", bytesText(limits.Request), bytesText(size)}
 	}
-	select {
-	case m.program.runtime.slots <- struct{}{}:
-		defer func() { <-m.program.runtime.slots }()
-	case <-ctx.Done():
-		return &Result{}, fmt.Errorf("the call was cancelled before it began: %w", context.Cause(ctx))
+	leave, err := m.enter(ctx)
+	if err != nil {
+		return &Result{}, err
 	}
+	defer leave()
 	done, err := m.program.acquire(ctx)
 	if err != nil {
 		return &Result{}, err
 	}
 	defer done()
 	return m.program.call(ctx, request, log)
+}
+
+// enter waits until one more call may run.
+func (m *Module) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case m.own <- struct{}{}:
+		return func() { <-m.own }, nil
+	default:
+	}
+	select {
+	case m.own <- struct{}{}:
+		return func() { <-m.own }, nil
+	case m.program.runtime.slots <- struct{}{}:
+		return func() { <-m.program.runtime.slots }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the call was cancelled before it began: %w", context.Cause(ctx))
+	}
 }
 
 // call serves one request with an instance of its own, or one that looks like it.

@@ -282,5 +282,9 @@ func (p *program) give(ctx context.Context, i *instance) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.idle) > p.runtime.options.ConcurrentCalls { // more than are in use at most times
+		i.close(ctx)
+		return
+	}
 	p.idle = append(p.idle, i)
 }

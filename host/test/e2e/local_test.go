@@ -72,7 +72,7 @@ func tryPrintedLines(t *testing.T, output string) {
 			continue
 		}
 		tried++
-		if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+		if out, err := exec.Command("sh", "-c", "PATH=$KUBEBUILDER_ASSETS:$PATH "+command).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", command, err, out)
 		}
 	}
