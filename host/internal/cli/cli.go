@@ -33,10 +33,9 @@ func newCommand(stderr io.Writer) *cobra.Command {
 	command := &cobra.Command{
 		Use:           "wasmloop",
 		Short:         "Run Kubernetes controllers whose logic is a WebAssembly module",
-		Args:          cobra.NoArgs,
 		SilenceUsage:  true, // an error is about what was asked for, seldom about how
 		SilenceErrors: true, // Run prints them
 	}
-	command.AddCommand(newRunCommand(stderr), newVersionCommand())
+	command.AddCommand(newInspectCommand(), newRunCommand(stderr), newVersionCommand())
 	return command
 }

@@ -38,8 +38,8 @@ func newRunCommand(stderr io.Writer) *cobra.Command {
 		Short: "Run the controllers of a config file",
 		Long: `Run the controllers of a config file until interrupted.
 
-The cluster is, in this order: the one that --local starts on this machine, that of --kubeconfig, that of the variable
-KUBECONFIG, the one that wasmloop runs in, that of ~/.kube/config.`,
+The cluster is the first of these that there is: the one that --local starts on this machine, that of --kubeconfig, that
+of the variable KUBECONFIG, that of ~/.kube/config, the one that wasmloop runs in.`,
 		Example: runExample,
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {

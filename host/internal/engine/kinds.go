@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -25,6 +26,9 @@ const (
 	kindPoll = 2 * time.Second
 	// kindReminder is how often the log says that a kind is still waited for.
 	kindReminder = time.Minute
+	// A kind is served a moment before its schema is published. It is looked for as often as the first of these says, and
+	// for as long as the second does, since some API servers publish none.
+	schemaPoll, schemaTimeout = 200 * time.Millisecond, 10 * time.Second
 )
 
 // kinds finds out how the cluster serves kinds.
@@ -57,7 +61,7 @@ func (k *kinds) wait(ctx context.Context, log logr.Logger, wanted []config.Group
 func (k *kinds) waitOne(ctx context.Context, log logr.Logger, wanted config.GroupVersionKind) (reconcile.Kind, error) {
 	var said time.Time
 	for {
-		kind, err := k.find(wanted.Schema())
+		kind, err := k.find(ctx, wanted.Schema())
 		if err == nil {
 			if !said.IsZero() {
 				log.Info("the cluster serves the kind now", "kind", wanted.String())
@@ -65,7 +69,7 @@ func (k *kinds) waitOne(ctx context.Context, log logr.Logger, wanted config.Grou
 			return kind, nil
 		}
 		if time.Since(said) > kindReminder {
-			log.Info("waiting for a kind that the cluster does not serve", "kind", wanted.String(), "reason", err.Error())
+			log.Info(waiting(err), "kind", wanted.String(), "reason", err.Error())
 			said = time.Now()
 		}
 		select {
@@ -76,18 +80,25 @@ func (k *kinds) waitOne(ctx context.Context, log logr.Logger, wanted config.Grou
 	}
 }
 
-func (k *kinds) find(gvk schema.GroupVersionKind) (reconcile.Kind, error) {
+func waiting(err error) string {
+	if meta.IsNoMatchError(err) {
+		return "waiting for a kind that the cluster does not serve"
+	}
+	return "waiting for the cluster to say how it serves a kind"
+}
+
+func (k *kinds) find(ctx context.Context, gvk schema.GroupVersionKind) (reconcile.Kind, error) {
 	mapping, err := k.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
 		return reconcile.Kind{}, err
 	}
 	kind := reconcile.Kind{GroupVersionKind: gvk, Namespaced: mapping.Scope.Name() == meta.RESTScopeNameNamespace}
-	kind.Status, err = k.status(gvk, mapping.Resource.Resource)
+	kind.Status, err = k.status(ctx, gvk, mapping.Resource.Resource)
 	return kind, err
 }
 
 // status says how a kind has its status: the subresource from discovery, the conditions' fields from its schema.
-func (k *kinds) status(gvk schema.GroupVersionKind, resource string) (apply.StatusOptions, error) {
+func (k *kinds) status(ctx context.Context, gvk schema.GroupVersionKind, resource string) (apply.StatusOptions, error) {
 	var options apply.StatusOptions
 	served, err := k.discovery.ServerResourcesForGroupVersion(gvk.GroupVersion().String())
 	if err != nil {
@@ -99,7 +110,7 @@ func (k *kinds) status(gvk schema.GroupVersionKind, resource string) (apply.Stat
 	if !options.Subresource {
 		return options, nil
 	}
-	options.ObservedGeneration, err = k.conditionsHaveGeneration(gvk)
+	options.ObservedGeneration, err = k.conditionsHaveGeneration(ctx, gvk)
 	return options, err
 }
 
@@ -119,40 +130,57 @@ type openAPIDocument struct {
 }
 
 // conditionsHaveGeneration says whether the schema of a kind declares status.conditions[].observedGeneration.
-func (k *kinds) conditionsHaveGeneration(gvk schema.GroupVersionKind) (bool, error) {
-	path := "apis/" + gvk.GroupVersion().String()
-	if gvk.Group == "" {
-		path = "api/" + gvk.Version
-	}
-	paths, err := k.discovery.OpenAPIV3().Paths()
-	if err != nil {
-		return false, fmt.Errorf("cannot ask the cluster for its schemas: %w", err)
-	}
-	group, ok := paths[path]
-	if !ok {
+func (k *kinds) conditionsHaveGeneration(ctx context.Context, gvk schema.GroupVersionKind) (declared bool, err error) {
+	err = wait.PollUntilContextTimeout(ctx, schemaPoll, schemaTimeout, true, func(context.Context) (bool, error) {
+		document, err := k.schemas(gvk.GroupVersion())
+		if err != nil {
+			return false, err
+		}
+		kind, published := document.schemaOf(gvk)
+		declared = document.has(kind, []string{"status", "conditions", "observedGeneration"})
+		return published, nil
+	})
+	if wait.Interrupted(err) && ctx.Err() == nil {
 		return false, nil
 	}
-	data, err := group.Schema("application/json")
-	if err != nil {
-		return false, fmt.Errorf("cannot ask the cluster for the schema of %s: %w", gvk.GroupVersion(), err)
-	}
-	document := &openAPIDocument{}
-	if err := json.Unmarshal(data, document); err != nil {
-		return false, fmt.Errorf("cannot decode the schema of %s: %w", gvk.GroupVersion(), err)
-	}
-	return document.declares(gvk, "status", "conditions", "observedGeneration"), nil
+	return declared, err
 }
 
-// declares says whether the schema of a kind has a field at path. Lists are passed through.
-func (d *openAPIDocument) declares(gvk schema.GroupVersionKind, path ...string) bool {
+// schemas returns the schemas of a group's version, which are none if nothing is published.
+func (k *kinds) schemas(version schema.GroupVersion) (*openAPIDocument, error) {
+	document := &openAPIDocument{}
+	paths, err := k.discovery.OpenAPIV3().Paths()
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask the cluster for its schemas: %w", err)
+	}
+	path := "apis/" + version.String()
+	if version.Group == "" {
+		path = "api/" + version.Version
+	}
+	published, ok := paths[path]
+	if !ok {
+		return document, nil
+	}
+	data, err := published.Schema("application/json")
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask the cluster for the schema of %s: %w", version, err)
+	}
+	if err := json.Unmarshal(data, document); err != nil {
+		return nil, fmt.Errorf("cannot decode the schema of %s: %w", version, err)
+	}
+	return document, nil
+}
+
+func (d *openAPIDocument) schemaOf(gvk schema.GroupVersionKind) (openAPISchema, bool) {
 	for _, candidate := range d.Components.Schemas {
 		if slices.Contains(candidate.Kinds, gvk) {
-			return d.has(candidate, path)
+			return candidate, true
 		}
 	}
-	return false
+	return openAPISchema{}, false
 }
 
+// has says whether a schema has a field at path. Lists are passed through.
 func (d *openAPIDocument) has(s openAPISchema, path []string) bool {
 	s = d.resolve(s)
 	if s.Items != nil {

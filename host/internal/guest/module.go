@@ -73,7 +73,10 @@ func (r *Runtime) program(key programKey, wasm []byte) *program {
 func (m *Module) Tier() Tier { return m.program.tier }
 
 // Restoring says how the module's instances are put back after a call, and, if it is not the best way, why.
-func (m *Module) Restoring() (mode, why string) { return m.program.mode.String(), m.program.why }
+func (m *Module) Restoring() (mode, why string) {
+	d := m.Describe()
+	return d.Restoring, d.Because
+}
 
 // Close lets the module go, if no other Module shares it. Calls must have ended.
 func (m *Module) Close(ctx context.Context) error {

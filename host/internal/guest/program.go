@@ -33,6 +33,9 @@ type program struct {
 	rewritten *meter.Result // without its bytes
 	compiled  wazero.CompiledModule
 	tier      Tier
+	memory    uint32 // in pages, at the start
+	imports   []string
+	exports   []string
 	mode      restoreMode
 	why       string // why mode is no better
 	image     *image
@@ -118,6 +121,7 @@ func (p *program) load(ctx context.Context) (err error) {
 	if err := p.check(); err != nil {
 		return err
 	}
+	p.noteInterface()
 	p.mode, p.why = p.chooseMode()
 	if p.tier == Reactor {
 		if err := p.start(ctx); err != nil {

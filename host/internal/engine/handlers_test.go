@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/wasmloop/wasmloop/host/internal/reconcile"
+)
+
+var (
+	modern = schema.GroupVersionKind{Group: "engine.test", Version: "v1", Kind: "Modern"}
+	plain  = schema.GroupVersionKind{Group: "engine.test", Version: "v1", Kind: "Plain"}
+)
+
+// childOf returns a ConfigMap with an owner reference.
+func childOf(apiVersion, kind string, controller bool) *unstructured.Unstructured {
+	child := objectOf(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"})
+	child.SetNamespace("n")
+	child.SetName("c")
+	child.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: apiVersion, Kind: kind, Name: "o", UID: "u", Controller: &controller}})
+	return child
+}
+
+func TestOwners(t *testing.T) {
+	inNamespace := key{modern, types.NamespacedName{Namespace: "n", Name: "o"}}
+	tests := map[string]struct {
+		reason string
+		child  *unstructured.Unstructured
+		want   []key
+	}{
+		"its controller":              {"it is to look after the child", childOf("engine.test/v1", "Modern", true), []key{inNamespace}},
+		"in another version":          {"it is the same object, and it is reconciled in the config's version", childOf("engine.test/v2", "Modern", true), []key{inNamespace}},
+		"cluster-scoped":              {"it has no namespace, though the child has one", childOf("engine.test/v1", "Plain", true), []key{{plain, types.NamespacedName{Name: "o"}}}},
+		"an owner, not a controller":  {"somebody else looks after the child", childOf("engine.test/v1", "Modern", false), nil},
+		"of another kind":             {"we do not reconcile it", childOf("engine.test/v1", "Other", true), nil},
+		"of that kind, other group":   {"we do not reconcile it", childOf("other.test/v1", "Modern", true), nil},
+		"nobody":                      {"it is not a child", objectOf(modern), nil},
+		"with a version that is none": {"whoever wrote it, it does no harm", childOf("a/b/c", "Modern", true), nil},
+	}
+	owners := ownersAmong([]reconcile.Kind{{GroupVersionKind: modern, Namespaced: true}, {GroupVersionKind: plain}})
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, owners(t.Context(), tt.child)); diff != "" {
+				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
+			}
+		})
+	}
+}
+
+// TestOwnedHandler follows a child through its events.
+func TestOwnedHandler(t *testing.T) {
+	owner := key{modern, types.NamespacedName{Namespace: "n", Name: "o"}}
+	var gone []key
+	handler := ownedHandler([]reconcile.Kind{{GroupVersionKind: modern, Namespaced: true}}, func(k key, _ *unstructured.Unstructured) { gone = append(gone, k) })
+	ours, orphan := childOf("engine.test/v1", "Modern", true), childOf("engine.test/v1", "Modern", false)
+	tests := map[string]struct {
+		reason string
+		happen func(q queue)
+		woken  []key
+		gone   []key
+	}{
+		"created": {"its owner waits to see it", func(q queue) {
+			handler.Create(t.Context(), event.TypedCreateEvent[*unstructured.Unstructured]{Object: ours}, q)
+		}, []key{owner}, nil},
+		"orphaned": {"its owner wants to know", func(q queue) {
+			handler.Update(t.Context(), event.TypedUpdateEvent[*unstructured.Unstructured]{ObjectOld: ours, ObjectNew: orphan}, q)
+		}, []key{owner}, nil},
+		"deleted": {"its owner makes it again, and must not wait to see it", func(q queue) {
+			handler.Delete(t.Context(), event.TypedDeleteEvent[*unstructured.Unstructured]{Object: ours}, q)
+		}, []key{owner}, []key{owner}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			gone = nil
+			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[key]())
+			defer queue.ShutDown()
+			tt.happen(queue)
+			var woken []key
+			for queue.Len() > 0 {
+				k, _ := queue.Get()
+				woken = append(woken, k)
+				queue.Done(k)
+			}
+			if diff := cmp.Diff([][]key{tt.woken, tt.gone}, [][]key{woken, gone}); diff != "" {
+				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
+			}
+		})
+	}
+}
+
+// TestTrim gives the cache what is no object too: it gets the last known state of what was deleted unseen.
+func TestTrim(t *testing.T) {
+	object := objectOf(modern)
+	object.SetManagedFields([]metav1.ManagedFieldsEntry{
+		{Manager: "kubectl", Operation: "Update"}, {Manager: "wasmloop/c", Operation: "Apply", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)}},
+	})
+	got, err := trim(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := objectOf(modern)
+	want.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "wasmloop/c", Operation: "Apply", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)}}})
+	if diff := cmp.Diff(any(want), got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got, err := trim("something else"); got != "something else" || err != nil {
+		t.Errorf("got %v and error %v, want it as it was", got, err)
+	}
+}
+
+// TestEventMessage has messages that are too long for the API server.
+func TestEventMessage(t *testing.T) {
+	tests := map[string]struct {
+		reason  string
+		message string
+		want    string
+	}{
+		"short":             {"it is recorded as it is", "short", "short"},
+		"just short enough": {"it is recorded as it is", strings.Repeat("a", maxMessage), strings.Repeat("a", maxMessage)},
+		"too long":          {"the end is cut off, and it shows", strings.Repeat("a", maxMessage+1), strings.Repeat("a", maxMessage-3) + "…"},
+		"cut in a letter":   {"half a letter would be refused", strings.Repeat("é", maxMessage), strings.Repeat("é", (maxMessage-3)/2) + "…"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			fake := record.NewFakeRecorder(1)
+			recorder{fake}.Event(objectOf(modern), "Normal", "R", tt.message)
+			got := strings.TrimPrefix(<-fake.Events, "Normal R ")
+			if diff := cmp.Diff(tt.want, got); diff != "" || len(got) > maxMessage || !utf8.ValidString(got) {
+				t.Errorf("%s: %d bytes: -want +got:\n%s", tt.reason, len(got), diff)
+			}
+		})
+	}
+}

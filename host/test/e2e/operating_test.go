@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// electedConfig is a controller that the shared host does not run.
+const electedConfig = `
+apiVersion: wasmloop.dev/v1alpha1
+kind: HostConfig
+modules:
+  fixture: {source: file://%s/fixture.wasm}
+controllers:
+- name: elected
+  module: fixture
+  for: {apiVersion: test.wasmloop.dev/v1, kind: Elected}
+  owns: [{apiVersion: v1, kind: ConfigMap}]
+`
+
+// Of two hosts one works, and the other takes over when it ends.
+func TestLeaderElection(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	write(t, config, fmt.Sprintf(electedConfig, built))
+	namespace := newNamespace(t)
+	start := func() *host {
+		h, err := startHost(hostOptions{config: config, args: []string{"--leader-elect", "--leader-election-namespace", namespace}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	first := start()
+	defer func() { _ = first.stop() }() // again: the test may have failed before it got there
+	first.waitForLog(t, "Starting workers", `"controller":"elected"`)
+	second := start()
+	defer func() { _ = second.stop() }()
+	second.waitForLog(t, "ttempting to acquire leader lease")
+	create(t, namespace, elected("one"))
+	waitFor(t, "v1", "ConfigMap", namespace, "one-child", exists)
+	if err := first.stop(); err != nil {
+		t.Errorf("the first host ends with %v", err)
+	}
+	create(t, namespace, elected("two"))
+	waitFor(t, "v1", "ConfigMap", namespace, "two-child", exists)
+	second.waitForLog(t, "Starting workers", `"controller":"elected"`)
+	if !strings.Contains(second.log(), "two-child") || strings.Contains(second.log(), "child created\",\"controller\":\"elected\",\"kind\":\"Elected\",\"object\":\""+namespace+"/one\"") {
+		t.Errorf("the second host made what the first had made already:\n%s", second.log())
+	}
+}
+
+func elected(name string) string {
+	return fmt.Sprintf(`{apiVersion: test.wasmloop.dev/v1, kind: Elected, metadata: {name: %s}, spec: {mode: ok, children: [%s-child]}}`, name, name)
+}
+
+// Health, readiness and metrics are served, and count what happens.
+func TestHealthAndMetrics(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	write(t, config, fmt.Sprintf(electedConfig, built))
+	metrics, health := freeAddress(t), freeAddress(t)
+	h, err := startHost(hostOptions{config: config, args: []string{"--metrics-bind-address", metrics, "--health-probe-bind-address", health}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.stop(); err != nil {
+			t.Errorf("the host ends with %v", err)
+		}
+	})
+	for _, url := range []string{"http://" + health + "/healthz", "http://" + health + "/readyz"} {
+		eventually(t, func() error { return fetch(url, "ok") })
+	}
+	namespace := newNamespace(t)
+	create(t, namespace, elected("measured"))
+	waitFor(t, "v1", "ConfigMap", namespace, "measured-child", exists)
+	for _, metric := range []string{
+		`wasmloop_module_calls_total{controller="elected",outcome="ok"}`,
+		`wasmloop_module_call_duration_seconds_count{controller="elected"}`,
+		`wasmloop_module_fuel_total{module="fixture"}`,
+		`wasmloop_module_failures_in_a_row{controller="elected"} 0`,
+		`restoring="copy-on-write",tier="reactor"} 1`,
+		`controller_runtime_reconcile_total{controller="elected"`,
+	} {
+		eventually(t, func() error { return fetch("http://"+metrics+"/metrics", metric) })
+	}
+}
+
+// freeAddress returns an address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return listener.Addr().String()
+}
+
+// fetch returns an error unless a page is there and contains a text.
+func fetch(url, want string) error {
+	response, err := http.Get(url) //nolint:noctx // the test's own process, and it ends with it
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(response.Body)
+	if closeErr := response.Body.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+		return fmt.Errorf("%s answers %s without %q:\n%s", url, response.Status, want, body)
+	}
+	return nil
+}
