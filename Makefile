@@ -1,7 +1,8 @@
-# Everything here needs Go, git and make alone; the rest is built from the Go module proxy.
+# Everything here needs Go, git and make alone, but for `make generate` and `make check`, which need npm; the rest is built from the Go module proxy.
 
 # Tools, pinned. Each is built once into bin/tools. The Kubernetes version is in deploy/localplane/go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
+WABT_VERSION          := 1.0.39
 
 GO       ?= go
 TOOLS    := $(CURDIR)/bin/tools
@@ -102,8 +103,9 @@ generate-check:
 fmt: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) ## Format all Go files
 	$< fmt ./... deploy/localplane
 
-generate: ## Write all generated files anew
+generate: $(TOOLS)/wabt-$(WABT_VERSION) ## Write all generated files anew (the fixtures need npm)
 	$(GO) generate ./...
+	NODE_PATH=$</node_modules node host/internal/guest/testdata/wat2wasm.js host/internal/guest/testdata/*.wat
 
 clean: ## Remove what builds and runs leave, except the control plane and tools, which take minutes to build
 	rm -rf bin/wasmloop dist .wasmloop $(WASM)
@@ -112,3 +114,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION):
 	@echo 'tools: building golangci-lint $(GOLANGCI_LINT_VERSION), which takes a few minutes the first time'
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv $(TOOLS)/golangci-lint $@
+
+$(TOOLS)/wabt-$(WABT_VERSION):
+	npm install --silent --no-audit --no-fund --no-save --prefix $@.tmp wabt@$(WABT_VERSION)
+	mv $@.tmp $@

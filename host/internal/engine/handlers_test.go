@@ -102,14 +102,14 @@ func TestOwnedHandler(t *testing.T) {
 func TestTrim(t *testing.T) {
 	object := objectOf(modern)
 	object.SetManagedFields([]metav1.ManagedFieldsEntry{
-		{Manager: "kubectl", Operation: "Update"}, {Manager: "wasmloop/c", Operation: "Apply", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)}},
+		{Manager: "kubectl", Operation: "Update"}, {Manager: "wasmloop/c", Operation: "Apply", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`)},
 	})
 	got, err := trim(object)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := objectOf(modern)
-	want.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "wasmloop/c", Operation: "Apply", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)}}})
+	want.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "wasmloop/c", Operation: "Apply", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`)}})
 	if diff := cmp.Diff(any(want), got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -11,7 +11,7 @@ import (
 
 // benchGuests are the guests that benchmarks call.
 var benchGuests = []struct{ name, file string }{
-	{"go", guesttest.MarkdownView}, {"rust", guesttest.MarkdownViewRust}, {"c", guesttest.MarkdownViewC},
+	{"go", guesttest.MarkdownView}, {"rust", guesttest.MarkdownViewRust},
 }
 
 func file(tb testing.TB, name string) []byte {

@@ -139,7 +139,7 @@ func (c *call) explain(err error, refused uint64) error {
 		return limit
 	case c.ctx.Err() != nil && errors.Is(err, context.Cause(c.ctx)):
 		return fmt.Errorf("the call was cancelled: %w", context.Cause(c.ctx))
-	case strings.Contains(err.Error(), "stack overflow"):
+	case strings.HasSuffix(firstLine(err), "stack overflow"):
 		return &LimitError{"call depth", "the stack's", "more: endless recursion?"}
 	case refused > 0:
 		return &LimitError{"memory", bytesText(c.limits.Memory), bytesText(refused)}

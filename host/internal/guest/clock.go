@@ -17,5 +17,10 @@ func (c *clock) read() time.Duration {
 	return c.elapsed
 }
 
+// maxElapsed keeps a call's clock from running over, whatever it sleeps.
+const maxElapsed = 100 * 365 * 24 * time.Hour
+
 // sleep returns at once, and moves the clock on so that a runtime's timers end.
-func (c *clock) sleep(d time.Duration) { c.elapsed += max(d, 0) }
+func (c *clock) sleep(d time.Duration) {
+	c.elapsed = max(c.elapsed, min(c.elapsed+min(max(d, 0), maxElapsed), maxElapsed))
+}

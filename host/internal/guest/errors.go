@@ -47,11 +47,17 @@ type TrapError struct {
 
 // Error returns the module's own words where there are any, otherwise the cause.
 func (e *TrapError) Error() string {
-	cause, _, _ := strings.Cut(e.Cause.Error(), "\n") // below the first line stands the Wasm stack
+	cause := firstLine(e.Cause)
 	if e.Output == "" {
 		return "module trapped: " + cause
 	}
 	return "module trapped: " + cause + ": " + e.Output
+}
+
+// firstLine returns what an error from wazero says above the Wasm stack.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 // Unwrap returns the cause.

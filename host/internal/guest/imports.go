@@ -3,6 +3,8 @@ package guest
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -101,25 +103,38 @@ func guestMemory(module api.Module, function string, ptr, length uint32) []byte 
 	return view
 }
 
-// checkImports refuses a module that imports what the host does not offer. The tick was added by us: a module that
-// imports it itself is refused too.
-func (r *Runtime) checkImports(compiled wazero.CompiledModule) error {
-	var unknown []string
-	ticks := 0
-	for _, function := range compiled.ImportedFunctions() {
+// checkImports refuses a module that imports what the host does not offer, which is functions only: others are what
+// else it imports. A module that imports the tick itself is refused too.
+func (r *Runtime) checkImports(compiled wazero.CompiledModule, others []string) error {
+	unknown := slices.Clone(others)
+	functions := compiled.ImportedFunctions()
+	for _, function := range functions[:len(functions)-1] { // the last is the tick
 		module, name, _ := function.Import()
-		if module == meter.TickModule {
-			if ticks++; ticks > 1 {
-				unknown = append(unknown, module+"."+name)
-			}
-			continue
+		var offered api.FunctionDefinition
+		if host := r.wazero.Module(module); host != nil {
+			offered = host.ExportedFunctionDefinitions()[name]
 		}
-		if host := r.wazero.Module(module); host == nil || host.ExportedFunctionDefinitions()[name] == nil {
+		switch {
+		case offered == nil, module == meter.TickModule:
 			unknown = append(unknown, module+"."+name)
+		case signature(function) != signature(offered):
+			unknown = append(unknown, fmt.Sprintf("%s.%s as %s, which is %s", module, name, signature(function), signature(offered)))
 		}
 	}
 	if len(unknown) > 0 {
 		return &LoadError{fmt.Sprintf("it imports what the host does not offer: %q", unknown), nil}
 	}
 	return nil
+}
+
+// signature writes a function's type as in (i32, i64) -> (i32).
+func signature(f api.FunctionDefinition) string {
+	list := func(types []api.ValueType) string {
+		var names []string
+		for _, t := range types {
+			names = append(names, api.ValueTypeName(t))
+		}
+		return "(" + strings.Join(names, ", ") + ")"
+	}
+	return list(f.ParamTypes()) + " -> " + list(f.ResultTypes())
 }

@@ -109,7 +109,7 @@ func (i *instance) capture(mode restoreMode) (*image, error) {
 	return img, nil
 }
 
-// errGrown says that an instance cannot be put back, since its memory has grown.
+// errGrown says that an instance cannot be put back, since its memory has grown as far as it can.
 var errGrown = errors.New("memory has grown")
 
 // install makes a new instance look like the image.
@@ -122,18 +122,33 @@ func (img *image) install(i *instance) error {
 	if err := img.memory.install(i.view()); err != nil {
 		return err
 	}
-	i.entries = make([]byte, img.size/hostPage*8)
 	img.setGlobals(i)
 	return nil
 }
 
 // restore puts an instance back that served a call.
 func (img *image) restore(i *instance) error {
-	if i.size() != img.size {
+	used := i.view()
+	if !i.shrink(img.size) {
 		return errGrown
 	}
+	if pages := len(used) / hostPage; len(i.entries) < pages*8 {
+		i.entries = make([]byte, pages*8)
+	}
 	img.setGlobals(i)
-	return img.memory.restore(i.view(), i.entries)
+	return img.memory.restore(used, i.entries)
+}
+
+// shrink makes the instance's memory as small as it was before it grew. WebAssembly cannot, and neither does wazero offer
+// it, but it takes whatever its allocator returns for a memory that grows.
+func (i *instance) shrink(size uint64) bool {
+	if i.size() == size {
+		return true
+	}
+	i.memory.shrinkTo = size
+	defer func() { i.memory.shrinkTo = 0 }()
+	_, ok := i.module.Memory().Grow(1)
+	return ok && i.size() == size
 }
 
 func (img *image) setGlobals(i *instance) {

@@ -5,7 +5,11 @@ import (
 	"time"
 )
 
-const wasmPage = 64 << 10 // bytes
+const (
+	wasmPage = 64 << 10 // bytes
+	// maxMemory is as much as a size of 32 bits can tell.
+	maxMemory = 4<<30 - wasmPage
+)
 
 // Options are the optional settings of a Runtime. The zero value of a field means its default.
 type Options struct {
@@ -38,9 +42,9 @@ func (o Options) withDefaults() Options {
 
 // Limits bound one call. The zero value of a field means its default.
 type Limits struct {
-	// Memory bounds the linear memory, in bytes. Default 64 MiB.
+	// Memory bounds the linear memory, in bytes. Default 64 MiB; at most 4 GiB less a page of 64 KiB.
 	Memory uint64
-	// Table bounds the elements of each table. Default 1,000,000.
+	// Table bounds the elements of all tables together. Default 1,000,000.
 	Table uint32
 	// Fuel bounds the work of the call, in units that RATIONALE.md explains. Default 1,000,000,000.
 	Fuel uint64
@@ -58,6 +62,7 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	setDefault(&l.Memory, 64<<20)
+	l.Memory = min(l.Memory, maxMemory)
 	setDefault(&l.Table, 1_000_000)
 	setDefault(&l.Fuel, 1_000_000_000)
 	setDefault(&l.Timeout, 5*time.Second)

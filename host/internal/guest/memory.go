@@ -6,15 +6,17 @@ import "github.com/tetratelabs/wazero/experimental"
 // memory of each instance, where wazero's own limit holds for a whole runtime, and it never moves.
 type boundedMemory struct {
 	reserved []byte
+	limit    uint64
 	refused  uint64 // the size that was asked for when the limit was hit
+	shrinkTo uint64 // the size to have, whatever is asked for, if not 0
 }
 
 func newBoundedMemory(limit uint64) (*boundedMemory, error) {
-	reserved, err := reserve(limit)
+	reserved, err := reserve(max(limit, wasmPage)) // nothing cannot be reserved
 	if err != nil {
 		return nil, err
 	}
-	return &boundedMemory{reserved: reserved}, nil
+	return &boundedMemory{reserved: reserved, limit: limit}, nil
 }
 
 // Allocate implements experimental.MemoryAllocator: a module has one memory.
@@ -22,7 +24,10 @@ func (m *boundedMemory) Allocate(uint64, uint64) experimental.LinearMemory { ret
 
 // Reallocate implements experimental.LinearMemory. Nil lets memory.grow return -1, as WebAssembly has it.
 func (m *boundedMemory) Reallocate(size uint64) []byte {
-	if size > uint64(len(m.reserved)) {
+	if m.shrinkTo > 0 {
+		return m.reserved[:m.shrinkTo]
+	}
+	if size > m.limit {
 		m.refused = size
 		return nil
 	}

@@ -82,7 +82,7 @@ type snapshot struct {
 
 func newSnapshot(memory []byte, mode restoreMode) (*snapshot, error) {
 	s := &snapshot{fd: -1}
-	if mode == restoreCopy {
+	if mode == restoreCopy || len(memory) == 0 {
 		s.shared = append([]byte(nil), memory...)
 		return s, nil
 	}
@@ -169,13 +169,14 @@ func (s *snapshot) install(memory []byte) error {
 	return nil
 }
 
-// restore puts an installed memory back. entries is scratch space of 8 bytes a page.
+// restore puts an installed memory back, which may have grown: what is beyond the image is zero again. entries is scratch
+// space of 8 bytes a page.
 //
 // Pages that were written are the instance's own from then on. There are few, and copying them is cheaper than dropping
 // them, which costs a page fault each in the next call.
 func (s *snapshot) restore(memory []byte, entries []byte) error {
 	if s.fd < 0 {
-		copy(memory, s.shared)
+		clear(memory[copy(memory, s.shared):])
 		return nil
 	}
 	if s.pages == nil || s.pages.read(memory, entries) != nil {
@@ -187,11 +188,19 @@ func (s *snapshot) restore(memory []byte, entries []byte) error {
 		if entry&(pagePresent|pageSwapped) == 0 || entry&pageOfFile != 0 {
 			continue
 		}
-		copy(memory[page*hostPage:(page+1)*hostPage], s.shared[page*hostPage:])
-		dirty++
-	}
-	if dirty > maxDirty {
-		return unix.Madvise(memory, unix.MADV_DONTNEED)
+		if dirty++; dirty > maxDirty {
+			return unix.Madvise(memory, unix.MADV_DONTNEED)
+		}
+		s.restorePage(memory, page*hostPage)
 	}
 	return nil
+}
+
+func (s *snapshot) restorePage(memory []byte, at int) {
+	own := memory[at : at+hostPage]
+	if at < len(s.shared) {
+		copy(own, s.shared[at:])
+	} else {
+		clear(own)
+	}
 }

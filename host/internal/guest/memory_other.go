@@ -37,6 +37,6 @@ func (s *snapshot) mode() restoreMode { return restoreCopy }
 func (s *snapshot) install(memory []byte) error { return s.restore(memory, nil) }
 
 func (s *snapshot) restore(memory, _ []byte) error {
-	copy(memory, s.shared)
+	clear(memory[copy(memory, s.shared):])
 	return nil
 }

@@ -23,8 +23,8 @@ const (
 
 // Module is a module that keeps to the contract, with limits for its calls. It is safe for concurrent use.
 //
-// One call of each Module can always run; those beyond it share what Options.ConcurrentCalls allows. So whoever has a
-// Module of its own is not kept waiting by others.
+// One call of each Module can run outside of what Options.ConcurrentCalls allows, which those beyond it share. So whoever
+// has a Module of its own is not kept waiting by others, short of firstCalls of them.
 type Module struct {
 	program *program
 	own     chan struct{} // holds an item while one call runs outside of the shared number
@@ -70,7 +70,11 @@ func (r *Runtime) program(key programKey, wasm []byte) *program {
 }
 
 // Tier says how the module is called.
-func (m *Module) Tier() Tier { return m.program.tier }
+func (m *Module) Tier() Tier {
+	m.program.mu.Lock()
+	defer m.program.mu.Unlock()
+	return m.program.tier
+}
 
 // Restoring says how the module's instances are put back after a call, and, if it is not the best way, why.
 func (m *Module) Restoring() (mode, why string) {
@@ -118,19 +122,36 @@ func (m *Module) Call(ctx context.Context, request []byte, log func(level abi.Le
 
 // enter waits until one more call may run.
 func (m *Module) enter(ctx context.Context) (leave func(), err error) {
+	r := m.program.runtime
 	select {
 	case m.own <- struct{}{}:
-		return func() { <-m.own }, nil
+		return m.enterFirst(ctx)
 	default:
 	}
 	select {
 	case m.own <- struct{}{}:
-		return func() { <-m.own }, nil
-	case m.program.runtime.slots <- struct{}{}:
-		return func() { <-m.program.runtime.slots }, nil
+		return m.enterFirst(ctx)
+	case r.slots <- struct{}{}:
+		return func() { <-r.slots }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("the call was cancelled before it began: %w", context.Cause(ctx))
+		return nil, notBegun(ctx)
 	}
+}
+
+// enterFirst waits with the first call of a Module, which holds the Module's own place.
+func (m *Module) enterFirst(ctx context.Context) (leave func(), err error) {
+	r := m.program.runtime
+	select {
+	case r.firsts <- struct{}{}:
+		return func() { <-r.firsts; <-m.own }, nil
+	case <-ctx.Done():
+		<-m.own
+		return nil, notBegun(ctx)
+	}
+}
+
+func notBegun(ctx context.Context) error {
+	return fmt.Errorf("the call was cancelled before it began: %w", context.Cause(ctx))
 }
 
 // call serves one request with an instance of its own, or one that looks like it.
@@ -168,7 +189,7 @@ func (i *instance) run(ctx context.Context, c *call) ([]byte, error) {
 
 // check checks what can be seen of the module without starting it.
 func (p *program) check() error {
-	if err := p.runtime.checkImports(p.compiled); err != nil {
+	if err := p.runtime.checkImports(p.compiled, p.rewritten.Imports); err != nil {
 		return err
 	}
 	if err := p.checkExports(); err != nil {

@@ -38,6 +38,7 @@ type program struct {
 	exports   []string
 	mode      restoreMode
 	why       string // why mode is no better
+	warms     bool   // whether the warm-up request can be served
 	image     *image
 	idle      []*instance
 	calls     int // that are running
@@ -72,6 +73,9 @@ func (p *program) release() {
 func (p *program) unloadIfIdle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.unloader == nil {
+		return // unload came first
+	}
 	left := p.runtime.options.IdleTimeout - time.Since(p.lastCall)
 	if p.calls == 0 && left <= 0 {
 		p.unloader = nil
@@ -179,7 +183,10 @@ func (p *program) start(ctx context.Context) error {
 		return err
 	}
 	warm, err := p.started(ctx, true)
-	if err == nil {
+	if ctx.Err() != nil { // nobody knows whether it would have been served
+		return &LoadError{"its start was cancelled", context.Cause(ctx)}
+	}
+	if p.warms = err == nil; p.warms {
 		first.close(ctx)
 		first = warm
 	}
@@ -272,10 +279,7 @@ func (p *program) freshInstance(ctx context.Context) (*instance, error) {
 	if p.tier == Command {
 		return p.newInstance(ctx, newCall(ctx, p.key.limits, p.tier, nil, func(abi.Level, string) {}))
 	}
-	if i, err := p.started(ctx, true); err == nil {
-		return i, nil
-	}
-	return p.started(ctx, false)
+	return p.started(ctx, p.warms)
 }
 
 // give takes an instance back after a call that ended well.

@@ -19,7 +19,8 @@ type Runtime struct {
 	options Options
 	wazero  wazero.Runtime
 	cache   *diskCache
-	slots   chan struct{}
+	slots   chan struct{} // holds an item for each call that runs, but first calls
+	firsts  chan struct{} // holds an item for each first call of a Module that runs
 
 	// compiling serialises compilation, which takes much memory.
 	compiling sync.Mutex
@@ -27,12 +28,19 @@ type Runtime struct {
 	programs  map[programKey]*program
 }
 
+// firstCalls times Options.ConcurrentCalls is how many Modules can have their first call run at the same time. All that run
+// share the processors, and none ends soon where a thousand begin together, as they do when a host starts.
+const firstCalls = 16
+
 // NewRuntime returns a Runtime. Close lets its memory go.
 func NewRuntime(ctx context.Context, options Options) (*Runtime, error) {
 	options = options.withDefaults()
 	// Fuel bounds and interrupts calls; wazero's own way of interrupting costs several times as much.
 	config := wazero.NewRuntimeConfig().WithDebugInfoEnabled(false)
-	r := &Runtime{options: options, slots: make(chan struct{}, options.ConcurrentCalls), programs: map[programKey]*program{}}
+	r := &Runtime{
+		options: options, programs: map[programKey]*program{},
+		slots: make(chan struct{}, options.ConcurrentCalls), firsts: make(chan struct{}, firstCalls*options.ConcurrentCalls),
+	}
 	if options.CacheDir != "" {
 		cache, err := openDiskCache(options.CacheDir)
 		if err != nil {

@@ -301,7 +301,7 @@ func (c *call) shortestWait(subscriptions []byte) (shortest time.Duration, onlyC
 func (c *call) wait(subscription []byte) time.Duration {
 	timeout := binary.LittleEndian.Uint64(subscription[24:])
 	if binary.LittleEndian.Uint16(subscription[40:])&clockAbsolute == 0 {
-		return time.Duration(min(timeout, uint64(maxSleep)))
+		return time.Duration(min(timeout, uint64(maxElapsed)))
 	}
 	now := uint64(c.clock.elapsed)
 	if binary.LittleEndian.Uint32(subscription[16:]) == 0 {
@@ -310,8 +310,5 @@ func (c *call) wait(subscription []byte) time.Duration {
 	if timeout <= now {
 		return 0
 	}
-	return time.Duration(min(timeout-now, uint64(maxSleep)))
+	return time.Duration(min(timeout-now, uint64(maxElapsed)))
 }
-
-// maxSleep keeps a call's clock from running over.
-const maxSleep = 100 * 365 * 24 * time.Hour

@@ -1,7 +1,5 @@
 package meter
 
-import "math"
-
 // What things cost in units of fuel.
 const (
 	// instructionsPerUnit is how many instructions one unit pays for beyond the one that each payment costs. Compilers
@@ -12,6 +10,12 @@ const (
 	bytesPerUnitLog2 = 4       // memory.copy, fill and init: 16 bytes a unit; table operations: 1 element a unit
 	unitsPerPage     = 1 << 10 // memory.grow: a page of 64 KiB is 16 page faults, should it be used
 	maxGrowth        = 1 << 16 // pages: more than there can be
+)
+
+// Declaring a local takes no room in a module, while compiling it does. Functions have as many as in browsers.
+const (
+	maxLocals    = 50_000
+	maxAllLocals = 10_000_000
 )
 
 func (w *rewriting) writeCode() []byte {
@@ -44,7 +48,9 @@ type body struct {
 	locals   int    // how many there are, parameters included
 	declared []byte // the declarations of locals
 	groups   int    // how many of them
-	scratch  bool   // whether a local was added, for the length of a bulk operation
+	// allLocals are those of all functions so far.
+	allLocals uint64
+	scratch   bool // whether a local was added, for the length of a bulk operation
 	segments []segment
 	frames   []int // the segment of each open block, the innermost last
 }
@@ -84,8 +90,11 @@ func (b *body) readLocals(params int) {
 			b.fail("value type %#x is not supported: it is not of WebAssembly 2.0", t)
 		}
 	}
-	if total >= math.MaxUint32 {
-		b.fail("%d locals are too many", total)
+	if total > maxLocals {
+		b.fail("%d locals are more than the limit of %d", total, maxLocals)
+	}
+	if b.allLocals += total; b.allLocals > maxAllLocals {
+		b.fail("%d locals are more than the limit of %d for all functions together", b.allLocals, maxAllLocals)
 	}
 	b.locals, b.declared = int(total), b.data[start:b.pos]
 }

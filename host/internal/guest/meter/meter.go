@@ -8,7 +8,7 @@
 //   - an imported function, the tick, that is called whenever the counter falls below zero, and returns what the counter
 //     goes on with;
 //   - exports of the counter and of all mutable globals;
-//   - an upper bound on the size of tables.
+//   - an upper bound on the size of each table, so that together they stay within a limit.
 //
 // Fuel is exact and deterministic: it depends on the module and its input alone. Each unit stands for at most 64 executed
 // instructions, since each instruction is paid for before it runs, and branches not taken are paid for too.
@@ -22,7 +22,7 @@ package meter
 import "fmt"
 
 // Version changes whenever the same module would be rewritten to other bytes.
-const Version = "1"
+const Version = "2"
 
 // Names of what is added. A module that exports one of these names gets them with further underscores.
 const (
@@ -36,7 +36,7 @@ const (
 
 // Options bound what a module may declare. The zero value of a field means its default.
 type Options struct {
-	// MaxTable is the most elements that each table may have. Default 1,000,000.
+	// MaxTable is the most elements that all tables together may have. Default 1,000,000.
 	MaxTable uint32
 	// MaxFunctions is the most functions that a module may have. Default 200,000.
 	MaxFunctions int
@@ -52,6 +52,8 @@ type Result struct {
 	Globals []string
 	// Uncapturable says why an instance's state cannot be put back by restoring memory and Globals alone; empty if it can.
 	Uncapturable string
+	// Imports are what else than functions the module imports, as MODULE.NAME.
+	Imports []string
 	// Memory is the initial size of the module's memory in pages of 64 KiB, 0 if it has none.
 	Memory uint32
 }

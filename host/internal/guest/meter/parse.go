@@ -3,6 +3,7 @@ package meter
 import (
 	"bytes"
 	"fmt"
+	"math"
 )
 
 // The ids of the sections.
@@ -72,6 +73,8 @@ type module struct {
 	functions         []uint32
 	importedFunctions int
 	tables            int
+	tableElements     uint64 // the initial sizes of all tables together
+	imports           []string
 	memories          int
 	memory            uint32 // the initial size of the memory, in pages
 	globals           []global
@@ -189,9 +192,12 @@ func isReferenceType(t byte) bool { return t == typeFuncref || t == typeExternre
 
 func (m *module) parseImports() {
 	m.each(sectionImport, "imports", func(r *reader) {
-		r.name()
-		r.name()
-		switch kind := r.byte(); kind {
+		name := r.name() + "." + r.name()
+		kind := r.byte()
+		if kind != kindFunction {
+			m.imports = append(m.imports, name)
+		}
+		switch kind {
 		case kindFunction:
 			m.functions = append(m.functions, r.index("type", len(m.types)))
 			m.importedFunctions++
@@ -216,7 +222,7 @@ func (m *module) parseFunctions() {
 		m.functions = append(m.functions, r.index("type", len(m.types)))
 	})
 	if len(m.functions) > m.options.MaxFunctions {
-		m.open(sectionFunction).fail("%d functions are more than the limit of %d", len(m.functions), m.options.MaxFunctions)
+		(&reader{}).fail("%d functions are more than the limit of %d", len(m.functions), m.options.MaxFunctions)
 	}
 }
 
@@ -248,21 +254,18 @@ func (m *module) limits(r *reader) (least, most uint32, bounded bool) {
 	}
 }
 
-// tableType reads the type of a table. What most comes back as is bounded.
+// tableType reads the type of a table.
 func (m *module) tableType(r *reader) (element byte, least, most uint32) {
 	if element = r.byte(); !isReferenceType(element) {
 		r.pos--
 		r.fail("table element type %#x is not supported: it is not of WebAssembly 2.0", element)
 	}
 	least, most, bounded := m.limits(r)
-	if least > m.options.MaxTable {
-		r.fail("a table of %d elements is over the limit of %d", least, m.options.MaxTable)
-	}
 	if bounded && most < least {
 		r.fail("a table's maximum %d is below its minimum %d", most, least)
 	}
-	if !bounded || most > m.options.MaxTable {
-		most = m.options.MaxTable
+	if !bounded {
+		most = math.MaxUint32
 	}
 	return element, least, most
 }
@@ -293,8 +296,11 @@ func (m *module) globalType(r *reader) {
 // parseTables, parseMemories and parseGlobals only look here: the sections are read again when they are written anew.
 func (m *module) parseTables() {
 	m.each(sectionTable, "tables", func(r *reader) {
-		m.tableType(r)
+		_, least, _ := m.tableType(r)
 		m.tables++
+		if m.tableElements += uint64(least); m.tableElements > uint64(m.options.MaxTable) {
+			r.fail("tables of %d elements are over the limit of %d", m.tableElements, m.options.MaxTable)
+		}
 	})
 }
 

@@ -15,7 +15,7 @@ func (m *module) rewrite() *Result {
 		// The tick is imported last, so that the indices of imported functions stay and all others move by one.
 		tickFunction: uint32(m.importedFunctions),
 		fuelGlobal:   uint32(len(m.globals)),
-		result:       &Result{Memory: m.memory},
+		result:       &Result{Memory: m.memory, Imports: m.imports},
 	}
 	sections := [sectionDataCount + 1][]byte{}
 	sections[sectionType] = w.writeTypes()
@@ -92,7 +92,7 @@ func (w *rewriting) writeImports() []byte {
 	return w.extended(sectionImport, "imports", 1, tick)
 }
 
-// writeTables bounds each table.
+// writeTables bounds each table: what the limit leaves beyond their initial sizes they have equal shares of.
 func (w *rewriting) writeTables() []byte {
 	r := w.open(sectionTable)
 	if r == nil {
@@ -100,10 +100,11 @@ func (w *rewriting) writeTables() []byte {
 	}
 	n := r.count("tables")
 	out := appendU32(nil, uint32(n))
+	share := (w.options.MaxTable - uint32(w.tableElements)) / uint32(max(n, 1))
 	for range n {
 		element, least, most := w.tableType(r)
 		out = append(out, element, 1)
-		out = appendU32(appendU32(out, least), most)
+		out = appendU32(appendU32(out, least), min(most, least+share))
 	}
 	return out
 }

@@ -1,0 +1,13 @@
+;; Fills 4 GiB: the length is paid for, and then there is not that much memory.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{}")
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func $misbehave
+    (memory.fill (i32.const 0) (i32.const 7) (i32.const -1)))
+  (func (export "reconcile") (result i32)
+    (if (i32.eqz (call $request_len)) (then (call $misbehave)))
+    (call $response_write (i32.const 0) (i32.const 2))
+    (i32.const 0)))

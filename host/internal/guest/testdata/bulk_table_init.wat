@@ -1,0 +1,18 @@
+;; Initialises a table from a segment again and again.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{}")
+  (table 4 funcref)
+  (elem $functions func $nothing $nothing $nothing $nothing)
+  (func $nothing)
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func $misbehave
+    (loop $again
+      (table.init $functions (i32.const 0) (i32.const 0) (i32.const 4))
+      (br $again)))
+  (func (export "reconcile") (result i32)
+    (if (i32.eqz (call $request_len)) (then (call $misbehave)))
+    (call $response_write (i32.const 0) (i32.const 2))
+    (i32.const 0)))

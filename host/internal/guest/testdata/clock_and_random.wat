@@ -1,0 +1,15 @@
+;; Answers with two readings of each clock, and 16 random bytes.
+(module
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param $id i32) (param $precision i64) (param $time i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random_get (param $ptr i32) (param $len i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32)
+    (drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0)))
+    (drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 8)))
+    (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 16)))
+    (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 24)))
+    (drop (call $random_get (i32.const 32) (i32.const 16)))
+    (call $response_write (i32.const 0) (i32.const 48))
+    (i32.const 0)))

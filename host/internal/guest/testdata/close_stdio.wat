@@ -1,0 +1,16 @@
+;; Writes a line to stdout, closes it and stderr, and writes another: the answer are the errnos of the four.
+(module
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param $fd i32) (param $list i32) (param $count i32) (param $written i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param $fd i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "\18\00\00\00\05\00\00\00")
+  (data (i32.const 24) "line\n")
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32)
+    (i32.store8 (i32.const 0) (call $fd_write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 12)))
+    (i32.store8 (i32.const 1) (call $fd_close (i32.const 1)))
+    (i32.store8 (i32.const 2) (call $fd_close (i32.const 2)))
+    (i32.store8 (i32.const 3) (call $fd_write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 12)))
+    (call $response_write (i32.const 0) (i32.const 4))
+    (i32.const 0)))

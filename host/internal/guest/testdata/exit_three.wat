@@ -1,0 +1,16 @@
+;; Ends itself with status 3, after a line on stderr.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param $status i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param $fd i32) (param $list i32) (param $count i32) (param $written i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{}")
+  (data (i32.const 16) "\18\00\00\00\05\00\00\00")
+  (data (i32.const 24) "sorry")
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32)
+    (if (call $request_len) (then (call $response_write (i32.const 0) (i32.const 2)) (return (i32.const 0))))
+    (drop (call $fd_write (i32.const 2) (i32.const 16) (i32.const 1) (i32.const 12)))
+    (call $proc_exit (i32.const 3))
+    (i32.const 0)))

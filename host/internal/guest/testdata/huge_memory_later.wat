@@ -1,0 +1,14 @@
+;; Could grow to 4 GiB by its declaration, and tries to in one step. It gets what its limit allows, which is none of
+;; that.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1 65536)
+  (data (i32.const 0) "{}")
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func $misbehave
+    (if (i32.ne (memory.grow (i32.const 65535)) (i32.const -1)) (then (unreachable))))
+  (func (export "reconcile") (result i32)
+    (if (i32.eqz (call $request_len)) (then (call $misbehave)))
+    (call $response_write (i32.const 0) (i32.const 2))
+    (i32.const 0)))

@@ -1,0 +1,6 @@
+;; Imports a global.
+(module
+  (import "env" "global" (global i32))
+  (memory (export "memory") 1)
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32) (i32.const 0)))

@@ -1,0 +1,16 @@
+;; The loop begins within one arm of an if, and the branch within another.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{}")
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func $misbehave
+    (loop $again
+      (if (i32.const 0)
+        (then (nop))
+        (else (if (i32.const 1) (then (br $again)))))))
+  (func (export "reconcile") (result i32)
+    (if (i32.eqz (call $request_len)) (then (call $misbehave)))
+    (call $response_write (i32.const 0) (i32.const 2))
+    (i32.const 0)))

@@ -1,0 +1,13 @@
+;; Changes its memory after it has responded: the response is what it was.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{}")
+  (data (i32.const 16) "first")
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32)
+    (if (call $request_len) (then (call $response_write (i32.const 0) (i32.const 2)) (return (i32.const 0))))
+    (call $response_write (i32.const 16) (i32.const 5))
+    (i32.store (i32.const 16) (i32.const 0))
+    (i32.const 0)))

@@ -1,0 +1,7 @@
+;; The start function loops without end: the module cannot be started.
+(module
+  (memory (export "memory") 1)
+  (func $start (loop $again (br $again)))
+  (start $start)
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32) (i32.const 0)))

@@ -1,0 +1,21 @@
+;; Counts in globals of all number types. It does so for an empty request, and answers with what it found before.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1)
+  (global $i32 (mut i32) (i32.const 0))
+  (global $i64 (mut i64) (i64.const 0))
+  (global $f32 (mut f32) (f32.const 0))
+  (global $f64 (mut f64) (f64.const 0))
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32)
+    (i32.store8 (i32.const 0)
+      (i32.add (i32.add (global.get $i32) (i32.wrap_i64 (global.get $i64)))
+        (i32.add (i32.trunc_f32_u (global.get $f32)) (i32.trunc_f64_u (global.get $f64)))))
+    (call $response_write (i32.const 0) (i32.const 1))
+    (if (i32.eqz (call $request_len)) (then
+      (global.set $i32 (i32.const 1))
+      (global.set $i64 (i64.const 1))
+      (global.set $f32 (f32.const 1))
+      (global.set $f64 (f64.const 1))))
+    (i32.const 0)))

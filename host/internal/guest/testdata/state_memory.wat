@@ -1,0 +1,14 @@
+;; Writes to its memory, at both ends. It does so for an empty request, and answers with what it found before.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 2)
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32)
+    (i32.store8 (i32.const 0)
+      (i32.add (i32.load8_u (i32.const 100)) (i32.load8_u (i32.const 131071))))
+    (call $response_write (i32.const 0) (i32.const 1))
+    (if (i32.eqz (call $request_len)) (then
+      (i32.store8 (i32.const 100) (i32.add (i32.load8_u (i32.const 100)) (i32.const 1)))
+      (i32.store8 (i32.const 131071) (i32.const 1))))
+    (i32.const 0)))

@@ -1,0 +1,17 @@
+;; Puts a function into its table from a segment. It does so for an empty request, and answers with what it found
+;; before.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1)
+  (table 1 funcref)
+  (elem $functions func $nothing)
+  (func $nothing)
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32)
+    (i32.store8 (i32.const 0)
+      (ref.is_null (table.get (i32.const 0))))
+    (call $response_write (i32.const 0) (i32.const 1))
+    (if (i32.eqz (call $request_len)) (then
+      (table.init $functions (i32.const 0) (i32.const 0) (i32.const 1))))
+    (i32.const 0)))

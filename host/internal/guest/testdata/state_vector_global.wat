@@ -1,0 +1,14 @@
+;; Writes to a global of a vector type. It does so for an empty request, and answers with what it found before.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1)
+  (global $vector (mut v128) (v128.const i64x2 0 0))
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32)
+    (i32.store8 (i32.const 0)
+      (i8x16.extract_lane_u 15 (global.get $vector)))
+    (call $response_write (i32.const 0) (i32.const 1))
+    (if (i32.eqz (call $request_len)) (then
+      (global.set $vector (i8x16.splat (i32.const 1)))))
+    (i32.const 0)))

@@ -1,0 +1,13 @@
+;; Calls a function through a table as what it is not.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{}")
+  (table 1 funcref)
+  (elem (i32.const 0) $other)
+  (func $other (param i32))
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32)
+    (if (call $request_len) (then (call $response_write (i32.const 0) (i32.const 2)) (return (i32.const 0))))
+    (call_indirect (result i32) (i32.const 0))))

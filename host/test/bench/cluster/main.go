@@ -1,0 +1,58 @@
+// Command cluster measures the host on a real control plane, beside a native controller that does the same work, and
+// prints each figure as a ratio to the native one, with the target that it should reach.
+//
+// Both run as processes of their own, in turn, each against an empty control plane without kube-controller-manager.
+// What an object costs is read from the process's own accounting and from the API server's audit log.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+func main() {
+	objects := flag.Int("objects", 500, "objects to create")
+	rounds := flag.Int("rounds", 2, "rounds, of which medians are taken")
+	bin := flag.String("bin", "bin/bench", "`folder` with wasmloop, native, bench.wasm and config.yaml")
+	flag.Parse()
+	log.SetLogger(logr.Discard())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *bin, *objects, *rounds)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "✗", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, bin string, objects, rounds int) error {
+	bin, err := filepath.Abs(bin)
+	if err != nil {
+		return err
+	}
+	native := contender{name: "native", path: filepath.Join(bin, "native")}
+	ours := contender{name: "wasmloop", path: filepath.Join(bin, "wasmloop"), args: []string{
+		"run", "--config", filepath.Join(bin, "config.yaml"), "--health-probe-bind-address", "0",
+		"--cache-dir", filepath.Join(bin, "compiled"),
+	}}
+	results := map[string][]figures{}
+	for round := range rounds {
+		for _, c := range []contender{native, ours} {
+			fmt.Fprintf(os.Stderr, "► round %d of %d: %s\n", round+1, rounds, c.name)
+			measured, err := measure(ctx, c, objects)
+			if err != nil {
+				return fmt.Errorf("cannot measure %s: %w", c.name, err)
+			}
+			results[c.name] = append(results[c.name], measured)
+		}
+	}
+	printTable(os.Stdout, median(results[native.name]), median(results[ours.name]), objects, rounds)
+	return nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// row is a line of the table: a figure, and the target of its ratio or of itself.
+type row struct {
+	name   string
+	of     func(f figures) float64
+	unit   string
+	target float64
+	// atLeast is true if the ratio should be at least the target, rather than at most.
+	atLeast bool
+	// absolute is true if the target is of our figure itself.
+	absolute bool
+}
+
+func rows(objects int) []row {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	each := func(d time.Duration) float64 { return ms(d) / float64(objects) }
+	const mi, ki = 1 << 20, 1 << 10
+	return []row{
+		{"objects per second, all created", func(f figures) float64 { return float64(objects) / f.create.Seconds() }, "/s", 0.95, true, false},
+		{"CPU per object", func(f figures) float64 { return each(f.createCPU) }, "ms", 1.3, false, false},
+		{"writes per object", func(f figures) float64 { return f.createWrites }, "", 4, false, true},
+		{"reads per object", func(f figures) float64 { return f.createReads }, "", 0, false, true},
+		{"restart over converged objects", func(f figures) float64 { return ms(f.restart) }, "ms", 1.5, false, false},
+		{"restart, CPU", func(f figures) float64 { return ms(f.restartCPU) }, "ms", 1.5, false, false},
+		{"restart, writes", func(f figures) float64 { return f.restartWrites }, "", 0, false, true},
+		{"restart with a tenth changed", func(f figures) float64 { return ms(f.catchUp) }, "ms", 1.5, false, false},
+		{"child repaired, p50", func(f figures) float64 { return ms(f.repair50) }, "ms", 1.1, false, false},
+		{"child repaired, p99", func(f figures) float64 { return ms(f.repair99) }, "ms", 0, false, false},
+		{"spec change followed, p50", func(f figures) float64 { return ms(f.follow50) }, "ms", 1.1, false, false},
+		{"spec change followed, p99", func(f figures) float64 { return ms(f.follow99) }, "ms", 0, false, false},
+		{"resident memory at rest, no objects", func(f figures) float64 { return f.memoryEmpty / mi }, "MiB", 0, false, false},
+		{"resident memory at rest, after creation", func(f figures) float64 { return f.memory / mi }, "MiB", 1.2, false, false},
+		{"resident memory at rest, after a restart", func(f figures) float64 { return f.memoryAfterStart / mi }, "MiB", 1.2, false, false},
+		{"resident memory per object", func(f figures) float64 { return f.memoryPerObject / ki }, "KiB", 1, false, false},
+	}
+}
+
+func printTable(w io.Writer, native, ours figures, objects, rounds int) {
+	fmt.Fprintf(w, "%d objects with 3 children, 4 workers, medians of %d rounds in turn\n\n", objects, rounds)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\tnative\twasmloop\tratio\ttarget\t")
+	for _, r := range rows(objects) {
+		theirs, mine := r.of(native), r.of(ours)
+		ratio := "-"
+		if theirs != 0 {
+			ratio = fmt.Sprintf("%.2f", mine/theirs)
+		}
+		fmt.Fprintf(table, "%s\t%.4g %s\t%.4g %s\t%s\t%s\t\n", r.name, theirs, r.unit, mine, r.unit, ratio, r.verdict(theirs, mine))
+	}
+	_ = table.Flush() // stdout; who closes it does not want the table
+}
+
+// verdict says what the target is, and whether it is met.
+func (r row) verdict(theirs, mine float64) string {
+	value := mine
+	if !r.absolute {
+		if theirs == 0 || r.target == 0 {
+			return ""
+		}
+		value = mine / theirs
+	}
+	sign, met := "≤", value <= r.target+1e-9
+	if r.atLeast {
+		sign, met = "≥", value >= r.target
+	}
+	if met {
+		return fmt.Sprintf("%s %.4g ✔", sign, r.target)
+	}
+	return fmt.Sprintf("%s %.4g ✗", sign, r.target)
+}
+
+// median takes the median of each figure.
+func median(rounds []figures) figures {
+	var m figures
+	pick(rounds, func(f *figures) *time.Duration { return &f.create }, &m)
+	pick(rounds, func(f *figures) *time.Duration { return &f.createCPU }, &m)
+	pick(rounds, func(f *figures) *float64 { return &f.createWrites }, &m)
+	pick(rounds, func(f *figures) *float64 { return &f.createReads }, &m)
+	pick(rounds, func(f *figures) *time.Duration { return &f.restart }, &m)
+	pick(rounds, func(f *figures) *time.Duration { return &f.restartCPU }, &m)
+	pick(rounds, func(f *figures) *float64 { return &f.restartWrites }, &m)
+	pick(rounds, func(f *figures) *time.Duration { return &f.catchUp }, &m)
+	pick(rounds, func(f *figures) *time.Duration { return &f.repair50 }, &m)
+	pick(rounds, func(f *figures) *time.Duration { return &f.repair99 }, &m)
+	pick(rounds, func(f *figures) *time.Duration { return &f.follow50 }, &m)
+	pick(rounds, func(f *figures) *time.Duration { return &f.follow99 }, &m)
+	pick(rounds, func(f *figures) *float64 { return &f.memoryEmpty }, &m)
+	pick(rounds, func(f *figures) *float64 { return &f.memory }, &m)
+	pick(rounds, func(f *figures) *float64 { return &f.memoryPerObject }, &m)
+	pick(rounds, func(f *figures) *float64 { return &f.memoryAfterStart }, &m)
+	return m
+}
+
+func pick[T cmp.Ordered](rounds []figures, field func(*figures) *T, into *figures) {
+	values := make([]T, len(rounds))
+	for i := range rounds {
+		values[i] = *field(&rounds[i])
+	}
+	slices.Sort(values)
+	*field(into) = values[len(values)/2]
+}
