@@ -22,7 +22,7 @@ WASM    := $(foreach name,$(MODULES),modules/$(name)/$(name).wasm)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build wasmloop modules assets test test-long fuzz bench check lint tidy-check generate-check fmt generate clean
+.PHONY: help run build wasmloop modules assets test test-long fuzz bench bench-cluster check lint tidy-check generate-check fmt generate clean
 
 ##@ Use it
 
@@ -74,8 +74,16 @@ fuzz: build ## Run each fuzz target for FUZZTIME (10s)
 		$(GO) test -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null || exit 1; \
 	done
 
-bench: build assets ## Run the benchmarks
+bench: build assets bench-cluster ## Run the benchmarks: the sandbox, and the host beside a native controller
 	$(GO) test -run '^$$' -bench . -benchmem ./host/...
+
+# What cluster runs: both contenders and the guest of one of them.
+bench-cluster: wasmloop assets
+	@mkdir -p bin/bench
+	$(GO) build -trimpath -o bin/bench/ ./host/test/bench/native ./host/test/bench/cluster
+	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -ldflags "-s -w" -o bin/bench/bench.wasm ./host/test/bench/testdata/module
+	cp bin/wasmloop host/test/bench/testdata/config.yaml bin/bench/
+	bin/bench/cluster $(BENCHFLAGS)
 
 ##@ Keep it in order
 

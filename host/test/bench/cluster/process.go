@@ -28,6 +28,7 @@ type process struct {
 	output  *os.File
 	metrics string
 	started time.Time
+	ended   chan error
 }
 
 func (c contender) start(kubeconfig string) (*process, error) {
@@ -39,10 +40,14 @@ func (c contender) start(kubeconfig string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{output: output, metrics: "http://" + address + "/metrics", started: time.Now()}
+	p := &process{output: output, metrics: "http://" + address + "/metrics", started: time.Now(), ended: make(chan error, 1)}
 	p.command = exec.Command(c.path, append(c.args, "--kubeconfig", kubeconfig, "--metrics-bind-address", address)...)
 	p.command.Stdout, p.command.Stderr = output, output
-	return p, p.command.Start()
+	if err := p.command.Start(); err != nil {
+		return nil, err
+	}
+	go func() { p.ended <- p.command.Wait() }()
+	return p, nil
 }
 
 func freeAddress() (string, error) {
@@ -56,7 +61,7 @@ func freeAddress() (string, error) {
 // stop ends the process and returns the CPU time that it has used.
 func (p *process) stop() (time.Duration, error) {
 	err := p.command.Process.Signal(os.Interrupt)
-	if waitErr := p.command.Wait(); err == nil {
+	if waitErr := <-p.ended; err == nil {
 		err = waitErr
 	}
 	if err != nil {
@@ -106,6 +111,8 @@ func (p *process) reconciled(ctx context.Context, objects int) error {
 			return nil
 		}
 		select {
+		case err := <-p.ended:
+			return fmt.Errorf("it has ended (%w); its output is in %s", err, p.output.Name())
 		case <-ctx.Done():
 			return fmt.Errorf("not all objects are reconciled: %w", ctx.Err())
 		case <-time.After(5 * time.Millisecond):

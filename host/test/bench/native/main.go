@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,9 +30,10 @@ import (
 )
 
 func main() {
-	kubeconfig := flag.String("kubeconfig", "", "kubeconfig `file`")
-	metrics := flag.String("metrics-bind-address", "0", "`address` of the metrics")
-	flag.Parse()
+	flags := flag.NewFlagSet("native", flag.ExitOnError) // controller-runtime has flags of its own in the common set
+	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `file`")
+	metrics := flags.String("metrics-bind-address", "0", "`address` of the metrics")
+	_ = flags.Parse(os.Args[1:]) // exits on an error
 	if err := run(ctrl.SetupSignalHandler(), *kubeconfig, *metrics); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -39,7 +41,7 @@ func main() {
 }
 
 func run(ctx context.Context, kubeconfig, metrics string) error {
-	log.SetLogger(ctrl.Log.WithName("native"))
+	log.SetLogger(logr.Discard())
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
