@@ -22,7 +22,7 @@ func (b *bench) repair(ctx context.Context) error {
 		patch := []byte(`{"data":{"page.md":"scribble"}}`)
 		_, err := children.Patch(ctx, "markdowns-"+name(i), types.MergePatchType, patch, metav1.PatchOptions{})
 		return err
-	}, func(i int, event watch.Event) bool {
+	}, func(event watch.Event) bool {
 		page, _, _ := unstructured.NestedString(event.Object.(*unstructured.Unstructured).Object, "data", "page.md")
 		return event.Type != watch.Deleted && page != "scribble"
 	})
@@ -33,7 +33,7 @@ func (b *bench) repair(ctx context.Context) error {
 // follow changes specs, and measures until the child has followed.
 func (b *bench) follow(ctx context.Context) error {
 	const text = "another text"
-	latencies, err := b.latencies(ctx, func(i int) error { return b.patchView(ctx, i, text) }, func(_ int, event watch.Event) bool {
+	latencies, err := b.latencies(ctx, func(i int) error { return b.patchView(ctx, i, text) }, func(event watch.Event) bool {
 		page, _, _ := unstructured.NestedString(event.Object.(*unstructured.Unstructured).Object, "data", "page.md")
 		return page == text
 	})
@@ -42,7 +42,7 @@ func (b *bench) follow(ctx context.Context) error {
 }
 
 // latencies disturbs one object after the other, and measures until the ConfigMap of each is mended.
-func (b *bench) latencies(ctx context.Context, disturb func(i int) error, mended func(i int, event watch.Event) bool) ([]time.Duration, error) {
+func (b *bench) latencies(ctx context.Context, disturb func(i int) error, mended func(event watch.Event) bool) ([]time.Duration, error) {
 	watcher, err := b.client.Resource(configMaps).Namespace(namespace).Watch(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (b *bench) latencies(ctx context.Context, disturb func(i int) error, mended
 			select {
 			case event := <-watcher.ResultChan():
 				child, ok := event.Object.(*unstructured.Unstructured)
-				done = ok && child.GetName() == "markdowns-"+name(i) && mended(i, event)
+				done = ok && child.GetName() == "markdowns-"+name(i) && mended(event)
 			case <-ctx.Done():
 				return nil, fmt.Errorf("%s is not mended: %w", name(i), ctx.Err())
 			}

@@ -50,6 +50,7 @@ type figures struct {
 	memory           float64 // bytes at rest, with all objects
 	memoryPerObject  float64
 	memoryAfterStart float64
+	calls            float64 // of the module, per object
 }
 
 // bench is one round of one contender.
@@ -97,8 +98,12 @@ func (b *bench) run(ctx context.Context) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"start", b.start}, {"create", b.create}, {"repair", b.repair}, {"follow", b.follow},
-		{"restart", b.restart}, {"catch up", b.catchUp},
+		{"start", b.start},
+		{"create", b.create},
+		{"repair", b.repair},
+		{"follow", b.follow},
+		{"restart", b.restart},
+		{"catch up", b.catchUp},
 	}
 	for _, phase := range phases {
 		bounded, cancel := context.WithTimeout(ctx, patience)
@@ -108,8 +113,7 @@ func (b *bench) run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", phase.name, err)
 		}
 	}
-	_, err := b.process.stop()
-	return err
+	return b.process.stop()
 }
 
 func (b *bench) launch() (err error) {
@@ -167,6 +171,11 @@ func (b *bench) create(ctx context.Context) error {
 	}
 	b.figures.memory = float64(memory)
 	b.figures.memoryPerObject = (b.figures.memory - b.figures.memoryEmpty) / float64(b.objects)
+	calls, err := b.process.counter(ctx, `wasmloop_module_calls_total{controller="bench"`)
+	if err != nil {
+		return err
+	}
+	b.figures.calls = calls / float64(b.objects)
 	writes, reads, err := b.audit.count()
 	b.figures.createWrites, b.figures.createReads = writes/float64(b.objects), reads/float64(b.objects)
 	return err
@@ -208,7 +217,7 @@ func upToDate(view *unstructured.Unstructured) bool {
 
 // restart stops the controller and measures a new one over the same, converged objects.
 func (b *bench) restart(ctx context.Context) error {
-	if _, err := b.process.stop(); err != nil {
+	if err := b.process.stop(); err != nil {
 		return err
 	}
 	b.audit.mark()
@@ -237,7 +246,7 @@ func (b *bench) restart(ctx context.Context) error {
 
 // catchUp changes a tenth of the objects while the controller is down, and measures until it has followed.
 func (b *bench) catchUp(ctx context.Context) error {
-	if _, err := b.process.stop(); err != nil {
+	if err := b.process.stop(); err != nil {
 		return err
 	}
 	changed := b.objects / 10

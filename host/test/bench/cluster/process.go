@@ -58,8 +58,8 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// stop ends the process and returns the CPU time that it has used.
-func (p *process) stop() (time.Duration, error) {
+// stop ends the process.
+func (p *process) stop() error {
 	err := p.command.Process.Signal(os.Interrupt)
 	if waitErr := <-p.ended; err == nil {
 		err = waitErr
@@ -69,7 +69,7 @@ func (p *process) stop() (time.Duration, error) {
 	} else {
 		err = errors.Join(p.output.Close(), os.Remove(p.output.Name()))
 	}
-	return p.command.ProcessState.UserTime() + p.command.ProcessState.SystemTime(), err
+	return err
 }
 
 // cpu returns the CPU time used so far.

@@ -30,6 +30,7 @@ func rows(objects int) []row {
 		{"CPU per object", func(f figures) float64 { return each(f.createCPU) }, "ms", 1.3, false, false},
 		{"writes per object", func(f figures) float64 { return f.createWrites }, "", 4, false, true},
 		{"reads per object", func(f figures) float64 { return f.createReads }, "", 0, false, true},
+		{"module calls per object", func(f figures) float64 { return f.calls }, "", 2, false, true},
 		{"restart over converged objects", func(f figures) float64 { return ms(f.restart) }, "ms", 1.5, false, false},
 		{"restart, CPU", func(f figures) float64 { return ms(f.restartCPU) }, "ms", 1.5, false, false},
 		{"restart, writes", func(f figures) float64 { return f.restartWrites }, "", 0, false, true},
@@ -98,6 +99,7 @@ func median(rounds []figures) figures {
 	pick(rounds, func(f *figures) *float64 { return &f.memory }, &m)
 	pick(rounds, func(f *figures) *float64 { return &f.memoryPerObject }, &m)
 	pick(rounds, func(f *figures) *float64 { return &f.memoryAfterStart }, &m)
+	pick(rounds, func(f *figures) *float64 { return &f.calls }, &m)
 	return m
 }
 

@@ -116,7 +116,7 @@ func (r *reconciler) deployment(ctx context.Context, view *MarkdownView) error {
 	child := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "viewer-" + view.Name}}
 	labels := map[string]string{"view": view.Name}
 	return r.ensure(ctx, view, child, func() {
-		child.Spec.Replicas = new(int32(view.Spec.Replicas))
+		child.Spec.Replicas = new(view.Spec.Replicas)
 		child.Spec.Selector = &metav1.LabelSelector{MatchLabels: labels}
 		child.Spec.Template.Labels = labels
 		spec := &child.Spec.Template.Spec
