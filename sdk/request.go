@@ -51,17 +51,23 @@ func decodeRequest[T any](data []byte) (*Request[T], error) {
 	return req, nil
 }
 
-func decodeMeta(object json.RawMessage) (Meta, error) {
-	var head struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
-		Metadata   Meta   `json:"metadata"`
-	}
-	if err := json.Unmarshal(object, &head); err != nil {
+// decodeMeta decodes the little of an object that is the same in all kinds, without reading through the rest.
+func decodeMeta(object json.RawMessage) (meta Meta, err error) {
+	err = abi.Fields(object, func(name string, value json.RawMessage) error {
+		switch name {
+		case "apiVersion":
+			return json.Unmarshal(value, &meta.APIVersion)
+		case "kind":
+			return json.Unmarshal(value, &meta.Kind)
+		case "metadata":
+			return json.Unmarshal(value, &meta)
+		}
+		return nil
+	})
+	if err != nil {
 		return Meta{}, Terminalf("cannot decode the object's metadata: %w", err)
 	}
-	head.Metadata.APIVersion, head.Metadata.Kind = head.APIVersion, head.Kind
-	return head.Metadata, nil
+	return meta, nil
 }
 
 // decode decodes an object. Its error is terminal: the same bytes will not fit the type the next time either.

@@ -102,11 +102,46 @@ func appendString(dst []byte, s string) []byte {
 }
 
 // DecodeRequest decodes a request. Fields that this version does not know are passed over, so that a module goes on
-// working under a newer host.
+// working under a newer host. The objects in it are not looked into before they are decoded themselves.
 func DecodeRequest(data []byte) (*Request, error) {
 	request := &Request{}
-	if err := json.Unmarshal(data, request); err != nil {
+	err := Fields(data, func(name string, value json.RawMessage) (err error) {
+		switch name {
+		case "controller":
+			err = json.Unmarshal(value, &request.Controller)
+		case "object":
+			request.Object = value
+		case "children":
+			request.Children, err = decodeObjects(value)
+		case "related":
+			request.Related, err = decodeObjects(value)
+		case "finalizing":
+			err = json.Unmarshal(value, &request.Finalizing)
+		case "settings":
+			request.Settings = value
+		case "now":
+			err = json.Unmarshal(value, &request.Now)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, fmt.Errorf("cannot decode the request: %w", err)
 	}
 	return request, nil
+}
+
+func decodeObjects(data []byte) (Objects, error) {
+	objects := Objects{}
+	err := Fields(data, func(kind string, value json.RawMessage) error {
+		byName := map[string]json.RawMessage{}
+		objects[kind] = byName
+		return Fields(value, func(name string, object json.RawMessage) error {
+			byName[name] = object
+			return nil
+		})
+	})
+	return objects, err
 }

@@ -1,0 +1,74 @@
+package abi
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestFields(t *testing.T) {
+	cases := map[string]struct {
+		object string
+		want   map[string]string
+		fails  bool
+	}{
+		"an empty object has none":             {object: " { } ", want: map[string]string{}},
+		"values stay as they are written":      {object: `{"a": 1.50 ,"b":[1, {"c":"]}"}],"d":null}`, want: map[string]string{"a": "1.50", "b": `[1, {"c":"]}"}]`, "d": "null"}},
+		"quotes and backslashes in strings":    {object: `{"a":"\"","b":"\\","c":"\\\"}","d":{"e":"\\"}}`, want: map[string]string{"a": `"\""`, "b": `"\\"`, "c": `"\\\"}"`, "d": `{"e":"\\"}`}},
+		"names with escapes are decoded":       {object: `{"\u0061\"":1}`, want: map[string]string{`a"`: "1"}},
+		"a list is no object":                  {object: `[]`, fails: true},
+		"a name must be a string":              {object: `{a:1}`, fails: true},
+		"a value must be there":                {object: `{"a":}`, fails: true},
+		"a comma must be followed by a field":  {object: `{"a":1,}`, fails: true},
+		"an object must end":                   {object: `{"a":{"b":1}`, fails: true},
+		"a string must end":                    {object: `{"a":"b\"}`, fails: true},
+		"nothing may follow":                   {object: `{} {}`, fails: true},
+		"nothing at all is no object":          {object: ``, fails: true},
+		"fields are separated by commas alone": {object: `{"a":1 "b":2}`, fails: true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := map[string]string{}
+			err := Fields([]byte(c.object), func(name string, value json.RawMessage) error {
+				got[name] = string(value)
+				return nil
+			})
+			if (err != nil) != c.fails {
+				t.Fatalf("error %v, want one: %t", err, c.fails)
+			}
+			if diff := cmp.Diff(c.want, got); !c.fails && diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// FuzzFields shows that Fields finds in every valid object what encoding/json finds.
+func FuzzFields(f *testing.F) {
+	f.Add([]byte(`{"a":{"b":["\"",1e3,null]},"\u0061":"x\\"}`))
+	f.Add([]byte(`{"metadata":{"name":"a"},"spec":{}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got := map[string]string{}
+		err := Fields(data, func(name string, value json.RawMessage) error {
+			got[name] = string(value)
+			return nil
+		})
+		var want map[string]json.RawMessage
+		if json.Unmarshal(data, &want) != nil || want == nil {
+			return // not promised anything
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range want {
+			if !bytes.Equal(bytes.TrimSpace(value), []byte(got[name])) {
+				t.Errorf("%q is %q, want %q", name, got[name], value)
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%d fields, want %d", len(got), len(want))
+		}
+	})
+}
