@@ -22,7 +22,7 @@ WASM    := $(foreach name,$(MODULES),modules/$(name)/$(name).wasm)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build wasmloop modules assets test test-long fuzz bench bench-cluster check lint tidy-check generate-check fmt generate clean
+.PHONY: help run build wasmloop modules guests assets test test-long fuzz bench bench-cluster check lint tidy-check generate-check fmt generate clean
 
 ##@ Use it
 
@@ -52,6 +52,9 @@ modules/$(1)/$(1).wasm: $(call sources,modules/$(1) sdk) go.mod
 endef
 $(foreach name,$(MODULES),$(eval $(call module_rule,$(name))))
 
+guests: ## Build the tests' guests in Rust, C and AssemblyScript anew; says what to install
+	@$(MAKE) --no-print-directory -C host/internal/guest/testdata/guests
+
 assets: ## Build the control plane into bin/assets: about 6 minutes, the first time only
 ifeq ($(GIVEN_ASSETS),)
 	@deploy/localplane/build.sh bin/assets
@@ -67,6 +70,7 @@ test: build assets ## Run all tests, against a real control plane
 
 test-long: build assets ## Run all tests with the race detector, and fuzz for longer
 	$(GO) test -race -count=1 -timeout 60m ./...
+	$(GO) test -count=1 -timeout 60m -run LeaveNothingBehind ./host/internal/guest -calls 100000
 	$(MAKE) fuzz FUZZTIME=2m
 
 fuzz: build ## Run each fuzz target for FUZZTIME (10s)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/wasmloop/wasmloop/host/internal/config"
@@ -52,6 +53,8 @@ func (e *Engine) loadModules(ctx context.Context) {
 	for _, controller := range e.config.Controllers {
 		e.modules[controller.Name] = e.loadModule(ctx, controller.Name, controller.Module)
 	}
+	// Compiling takes far more memory than all that comes after it; what it leaves behind would stay resident for long.
+	debug.FreeOSMemory()
 }
 
 func (e *Engine) loadModule(ctx context.Context, controller, name string) *module {

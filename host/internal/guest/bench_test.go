@@ -11,7 +11,7 @@ import (
 
 // benchGuests are the guests that benchmarks call.
 var benchGuests = []struct{ name, file string }{
-	{"go", guesttest.MarkdownView}, {"rust", guesttest.MarkdownViewRust},
+	{"go", guesttest.MarkdownView}, {"rust", guesttest.MarkdownViewRust}, {"c", guesttest.MarkdownViewC},
 }
 
 func file(tb testing.TB, name string) []byte {
@@ -35,8 +35,11 @@ func BenchmarkCall(b *testing.B) {
 				restore   restoreMode
 				isolation Isolation
 			}{
-				{"hermetic", restoreBest, Hermetic}, {"dontneed", restoreDontneed, Hermetic}, {"copy", restoreCopy, Hermetic},
-				{"fresh", restoreFresh, Hermetic}, {"pooled", restoreBest, Pooled},
+				{"hermetic", restoreBest, Hermetic},
+				{"dontneed", restoreDontneed, Hermetic},
+				{"copy", restoreCopy, Hermetic},
+				{"fresh", restoreFresh, Hermetic},
+				{"pooled", restoreBest, Pooled},
 			} {
 				b.Run(way.name, func(b *testing.B) { benchmarkCall(b, wasm, way.restore, way.isolation) })
 			}

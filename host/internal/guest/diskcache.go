@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -23,13 +24,14 @@ import (
 
 // diskCache is a folder of compiled modules: machine code that this process will run. So it belongs to this user alone,
 // and each entry is checked against the digest that was noted when it was written; one that does not match is removed
-// and compiled again.
+// and compiled again. Processes may share the folder: a lock lets one at a time check and write.
 type diskCache struct {
-	dir    string
-	wazero wazero.CompilationCache
+	dir     string
+	wazero  wazero.CompilationCache
+	folders []string // those of wazero's within dir
 
 	mu sync.Mutex
-	// digests are those of the entries that this cache has written, by file name.
+	// digests are those of all entries, by file name, as last read or written.
 	digests map[string]string
 	// verified are the entries that were found to be as noted, and need no other look unless the file has changed.
 	verified map[string]fileState
@@ -41,8 +43,11 @@ type fileState struct {
 	modified time.Time
 }
 
-// digestsFile notes the digests.
-const digestsFile = "digests.json"
+// The files beside the folders of entries.
+const (
+	digestsFile = "digests.json" // notes the digests
+	lockedFile  = "lock"
+)
 
 func openDiskCache(root string) (*diskCache, error) {
 	if err := os.MkdirAll(root, 0o700); err != nil {
@@ -58,14 +63,32 @@ func openDiskCache(root string) (*diskCache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	c := &diskCache{dir: dir, digests: map[string]string{}, verified: map[string]fileState{}}
-	c.readDigests()
-	if err := c.verify(); err != nil {
+	compiler, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	c.wazero, err = wazero.NewCompilationCacheWithDir(dir)
-	return c, err
+	folders, err := filepath.Glob(filepath.Join(dir, "wazero-*"))
+	if err != nil {
+		return nil, err
+	}
+	return &diskCache{dir: dir, wazero: compiler, folders: folders, verified: map[string]fileState{}}, nil
+}
+
+// lock keeps other processes from checking and writing until unlock is called.
+func (c *diskCache) lock() (unlock func(), err error) {
+	for _, folder := range c.folders { // a process of another version may have removed them
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	file, err := os.OpenFile(filepath.Join(c.dir, lockedFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() { _ = file.Close() }, nil
 }
 
 // wazeroVersion returns the version of wazero that this program was built with.
@@ -99,6 +122,7 @@ func removeOthers(root, current string) error {
 
 // readDigests reads what was noted. Without it no entry is trusted.
 func (c *diskCache) readDigests() {
+	c.digests = nil
 	data, err := os.ReadFile(filepath.Join(c.dir, digestsFile))
 	if err != nil || json.Unmarshal(data, &c.digests) != nil || c.digests == nil {
 		c.digests = map[string]string{}
@@ -107,13 +131,14 @@ func (c *diskCache) readDigests() {
 
 // verify removes all entries that are not what was noted of them.
 func (c *diskCache) verify() error {
+	c.readDigests()
 	return c.entries(func(name, path string) error {
 		info, err := os.Lstat(path)
 		if err != nil {
 			return err
 		}
 		state := fileState{info.Size(), info.ModTime()}
-		if c.verified[name] == state {
+		if c.verified[name] == state && c.digests[name] != "" {
 			return nil
 		}
 		if digest, err := digestOf(path); err == nil && digest == c.digests[name] {
@@ -146,6 +171,11 @@ func (c *diskCache) compiling(runtime wazero.Runtime) func(context.Context, []by
 	return func(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		unlock, err := c.lock()
+		if err != nil {
+			return nil, fmt.Errorf("cannot lock the cache of compiled modules: %w", err)
+		}
+		defer unlock()
 		if err := c.verify(); err != nil {
 			return nil, fmt.Errorf("cannot check the cache of compiled modules: %w", err)
 		}

@@ -98,7 +98,7 @@ func TestMisbehaviourIsContained(t *testing.T) {
 	for name, want := range misbehaviours {
 		t.Run(name, func(t *testing.T) {
 			m := load(t, r, fixture(t, name), tight)
-			for range 3 {
+			for range 2 {
 				got, _ := callFor(t, m, "")
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Fatalf("outcome (-want +got):\n%s", diff)

@@ -76,7 +76,7 @@ func newRuntime(tb testing.TB, options guest.Options) *guest.Runtime {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := r.Close(context.Background()); err != nil { //nolint:usetesting // the test's context has ended by now
+		if err := r.Close(context.Background()); err != nil {
 			tb.Error(err)
 		}
 	})

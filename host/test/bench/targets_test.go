@@ -35,9 +35,13 @@ func (r row) bound() string {
 	return "≤"
 }
 
-func atMost(what string, got, target float64, unit string) row { return row{what, got, unit, target, false} }
+func atMost(what string, got, target float64, unit string) row {
+	return row{what, got, unit, target, false}
+}
 
-func atLeast(what string, got, target float64, unit string) row { return row{what, got, unit, target, true} }
+func atLeast(what string, got, target float64, unit string) row {
+	return row{what, got, unit, target, true}
+}
 
 // languages are the modules that are measured. All answer the same request with the same bytes.
 var languages = []struct {
@@ -47,6 +51,7 @@ var languages = []struct {
 }{
 	{"Go", guesttest.MarkdownView, 12, 1.15},
 	{"Rust", guesttest.MarkdownViewRust, 100, 1.5},
+	{"C", guesttest.MarkdownViewC, 100, 1.5},
 }
 
 // BenchmarkTargets measures everything that has a target, once, and prints the table. It asserts nothing.

@@ -84,13 +84,13 @@ func waysOf(b *testing.B, name string, calls int) *guestWays {
 	b.Cleanup(cancel)
 	wasm, request := file(b, name), file(b, guesttest.Request)
 	warm := func(what string, options guesttest.Options) *way {
-		i, err := compile(b, wasm, options).Instantiate(ctx)
+		i, err := compile(ctx, b, wasm, options).Instantiate(ctx)
 		if err != nil {
 			b.Fatal(err)
 		}
 		return timed(b, what, calls, func() error { _, err := i.Call(ctx, request); return err })
 	}
-	closing := compile(b, wasm, guesttest.Options{CloseOnContextDone: true})
+	closing := compile(ctx, b, wasm, guesttest.Options{CloseOnContextDone: true})
 	module := load(b, newRuntime(b, guest.Options{}), name)
 	return &guestWays{
 		bare:    warm("warm instance that cannot be interrupted", guesttest.Options{}),
@@ -113,12 +113,13 @@ func waysOf(b *testing.B, name string, calls int) *guestWays {
 	}
 }
 
-func compile(b *testing.B, wasm []byte, options guesttest.Options) *guesttest.Module {
-	m, err := guesttest.Compile(b.Context(), wasm, options)
+func compile(ctx context.Context, b *testing.B, wasm []byte, options guesttest.Options) *guesttest.Module {
+	b.Helper()
+	m, err := guesttest.Compile(ctx, wasm, options)
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = m.Close(context.Background()) }) //nolint:usetesting // the benchmark's context has ended by now
+	b.Cleanup(func() { _ = m.Close(context.WithoutCancel(ctx)) })
 	return m
 }
 

@@ -51,8 +51,11 @@ type body struct {
 	// allLocals are those of all functions so far.
 	allLocals uint64
 	scratch   bool // whether a local was added, for the length of a bulk operation
-	segments []segment
-	frames   []int // the segment of each open block, the innermost last
+	segments  []segment
+	frames    []int // the segment of each open block, the innermost last
+	straight  bool  // whether all code so far leads to here and nowhere else
+	entered   int   // the segment of a loop that each call of the function enters first, 0 if there is none
+	skipped   int   // how much of code is left out at its start: what pays at the function's entry, if a loop does
 }
 
 // segment is a stretch of code that is paid for at once: a function without its loops, or a loop without the loops in
@@ -66,15 +69,22 @@ func (s segment) cost() uint64 { return 1 + s.instructions/instructionsPerUnit }
 
 func (b *body) rewrite(params int) {
 	b.code, b.scratch, b.segments, b.frames = b.code[:0], false, b.segments[:0], b.frames[:0]
+	b.straight, b.entered, b.skipped = true, 0, 0
 	b.readLocals(params)
 	b.copied = b.pos
 	b.open()
+	entry := len(b.code)
 	for len(b.frames) > 0 {
 		b.segments[b.frames[len(b.frames)-1]].instructions++
 		b.instruction()
 	}
 	b.end("a function")
 	b.flush(b.pos)
+	// A function that is little but a loop, as most of Go's are, is paid for with it.
+	if own := b.segments[0].instructions; b.entered > 0 && own <= instructionsPerUnit {
+		b.segments[b.entered].instructions += own
+		b.skipped = entry
+	}
 	for _, s := range b.segments {
 		putCost(b.code[s.at:], s.cost())
 	}
@@ -107,7 +117,8 @@ func (b *body) appendTo(dst []byte) []byte {
 	}
 	var head [16]byte
 	locals := appendU32(head[:0], uint32(groups))
-	size := len(locals) + len(b.declared) + len(b.code)
+	code := b.code[b.skipped:]
+	size := len(locals) + len(b.declared) + len(code)
 	if b.scratch {
 		size += 2
 	}
@@ -116,7 +127,7 @@ func (b *body) appendTo(dst []byte) []byte {
 	if b.scratch {
 		dst = append(dst, 1, typeI32)
 	}
-	return append(dst, b.code...)
+	return append(dst, code...)
 }
 
 // flush copies the old instructions up to a place.
@@ -198,6 +209,7 @@ func (b *body) chargePages(at int) {
 func (b *body) instruction() {
 	at := b.pos
 	op := b.byte()
+	b.straight = b.straight && goesOn(op)
 	switch immediates[op] {
 	case none:
 		if op == opEnd {
@@ -229,6 +241,11 @@ func (b *body) instruction() {
 	}
 }
 
+// goesOn tells whether an instruction, unless it traps, is always followed by the next one, and calls nothing.
+func goesOn(op byte) bool {
+	return op == opBlock || op == opLoop || op >= opDrop && op < opPrefixMisc && op != opMemoryGrow
+}
+
 // block reads the type of a block. A loop is paid for at its header.
 func (b *body) block(op byte) {
 	if t := b.peek(); t == typeEmpty || isValueType(t) {
@@ -237,6 +254,9 @@ func (b *body) block(op byte) {
 		b.fail("block type %d does not exist: there are %d types", index, len(b.types))
 	}
 	if op == opLoop {
+		if b.straight {
+			b.entered, b.straight = len(b.segments), false
+		}
 		b.flush(b.pos)
 		b.open()
 		return

@@ -4,7 +4,7 @@
 //
 //   - a fuel counter, a global that each function entry and each loop iteration charges with one unit and another for
 //     every 64 instructions that can follow before the next charge, and that bulk operations charge by their length
-//     before they run;
+//     before they run; a function that is little but a loop is paid for by the loop alone;
 //   - an imported function, the tick, that is called whenever the counter falls below zero, and returns what the counter
 //     goes on with;
 //   - exports of the counter and of all mutable globals;
@@ -22,7 +22,7 @@ package meter
 import "fmt"
 
 // Version changes whenever the same module would be rewritten to other bytes.
-const Version = "2"
+const Version = "3"
 
 // Names of what is added. A module that exports one of these names gets them with further underscores.
 const (

@@ -10,6 +10,7 @@ const (
 	opElse         = 0x05
 	opEnd          = 0x0b
 	opCall         = 0x10
+	opDrop         = 0x1a
 	opSelect       = 0x1b
 	opLocalGet     = 0x20
 	opLocalTee     = 0x22

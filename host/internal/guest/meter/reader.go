@@ -1,6 +1,9 @@
 package meter
 
-import "fmt"
+import (
+	"fmt"
+	"unicode/utf8"
+)
 
 // reader reads the binary format. What it finds wrong it panics with, as a *FormatError.
 type reader struct {
@@ -109,4 +112,12 @@ func (r *reader) signed(bits uint) int64 {
 	}
 }
 
-func (r *reader) name() string { return string(r.bytes(r.count("bytes of a name"))) }
+func (r *reader) name() string {
+	at := r.pos
+	name := r.bytes(r.count("bytes of a name"))
+	if !utf8.Valid(name) {
+		r.pos = at
+		r.fail("a name is not UTF-8")
+	}
+	return string(name)
+}

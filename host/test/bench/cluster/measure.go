@@ -78,7 +78,10 @@ func measure(ctx context.Context, c contender, objects int) (f figures, err erro
 	b.cluster, err = localcluster.Start(ctx, localcluster.Options{
 		CRDs:                     []string{"config/crd"},
 		WithoutControllerManager: true,
-		APIServerFlags:           map[string]string{"audit-log-path": b.audit.path, "audit-policy-file": policy, "audit-log-mode": "blocking"},
+		APIServerFlags: map[string]string{
+			"audit-log-path": b.audit.path, "audit-policy-file": policy, "audit-log-mode": "blocking",
+			"service-cluster-ip-range": "10.0.0.0/16", // the usual /24 has no room for so many Services
+		},
 	})
 	if err != nil {
 		return f, err
