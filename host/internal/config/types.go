@@ -50,7 +50,7 @@ type Limits struct {
 	Request Size `json:"request,omitempty"`
 	// Response bounds the size of an encoded response. Default 4Mi.
 	Response Size `json:"response,omitempty"`
-	// Tables bounds the elements of each of the module's tables. Default 1M.
+	// Tables bounds the elements of the module's tables in all. Default 1M.
 	Tables Count `json:"tables,omitempty"`
 	// LogLines bounds the lines that a call may log; what is beyond is dropped. Default 1k.
 	LogLines Count `json:"logLines,omitempty"`

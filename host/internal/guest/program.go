@@ -210,7 +210,7 @@ func (p *program) start(ctx context.Context) error {
 // always the same: a live one would carry one object's secrets into the calls of others, and fuel would depend on
 // which came first.
 func (p *program) started(ctx context.Context, warm bool) (i *instance, err error) {
-	c := newCall(ctx, p.key.limits, p.tier, warmUpRequest, func(abi.Level, string) {})
+	c := newCall(ctx, p.startLimits(), p.tier, warmUpRequest, func(abi.Level, string) {})
 	if i, err = p.newInstance(ctx, c); err != nil {
 		return nil, err
 	}
@@ -226,6 +226,16 @@ func (p *program) started(ctx context.Context, warm bool) (i *instance, err erro
 	i.begin(c)
 	_, err = i.call(ctx, c, abi.ExportReconcile) // what it answers does not matter, as long as it does
 	return i, err
+}
+
+// startLimits bound the start of a module, which is no call and happens once: a controller's fuel and time for calls say
+// nothing of it. They are wide enough that fuel ends a start that does not end by itself, so that how it ends does not
+// depend on the machine.
+func (p *program) startLimits() Limits {
+	limits := p.key.limits
+	limits.Fuel = max(limits.Fuel, Limits{}.withDefaults().Fuel)
+	limits.Timeout = max(limits.Timeout, time.Minute)
+	return limits
 }
 
 // warmUpRequest is the request that images are warmed up with.
