@@ -118,6 +118,6 @@ func printRows(out io.Writer, rows []row) {
 		}
 		fmt.Fprintf(w, "%s\t%.4g %s\t%s %g %s\t%s\n", r.what, r.got, r.unit, r.bound(), r.target, r.unit, verdict)
 	}
-	fmt.Fprintln(w)
+	fmt.Fprint(w, "\nWhy some are not met: host/RATIONALE.md, \"Which speed targets are not met, and why?\"\n\n")
 	_ = w.Flush() // to stdout
 }
