@@ -79,7 +79,7 @@ fuzz: build ## Run each fuzz target for FUZZTIME (10s)
 	done
 
 bench: build assets bench-cluster ## Run the benchmarks: the sandbox, and the host beside a native controller
-	$(GO) test -run '^$$' -bench . -benchmem ./host/...
+	$(GO) test -run '^$$' -bench . -benchmem ./host/internal/guest/... ./host/test/bench/... ./modules/...
 
 # What cluster runs: both contenders and the guest of one of them.
 bench-cluster: wasmloop assets
