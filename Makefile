@@ -86,7 +86,8 @@ bench-cluster: wasmloop assets
 	@mkdir -p bin/bench
 	$(GO) build -trimpath -o bin/bench/ ./host/test/bench/native ./host/test/bench/cluster
 	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -ldflags "-s -w" -o bin/bench/bench.wasm ./host/test/bench/testdata/module
-	cp bin/wasmloop host/test/bench/testdata/config.yaml bin/bench/
+	cp bin/wasmloop host/test/bench/testdata/*.yaml bin/bench/
+	cp $(addprefix host/internal/guest/testdata/,loop_always.wasm grow_forever.wasm recursion_exponential.wasm) bin/bench/
 	bin/bench/cluster $(BENCHFLAGS)
 
 ##@ Keep it in order

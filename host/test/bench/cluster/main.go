@@ -20,7 +20,7 @@ import (
 func main() {
 	objects := flag.Int("objects", 500, "objects to create")
 	rounds := flag.Int("rounds", 2, "rounds, of which medians are taken")
-	bin := flag.String("bin", "bin/bench", "`folder` with wasmloop, native, bench.wasm and config.yaml")
+	bin := flag.String("bin", "bin/bench", "`folder` with wasmloop, native, the modules and the configs")
 	flag.Parse()
 	log.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -37,14 +37,12 @@ func run(ctx context.Context, bin string, objects, rounds int) error {
 	if err != nil {
 		return err
 	}
-	native := contender{name: "native", path: filepath.Join(bin, "native")}
-	ours := contender{name: "wasmloop", path: filepath.Join(bin, "wasmloop"), args: []string{
-		"run", "--config", filepath.Join(bin, "config.yaml"), "--health-probe-bind-address", "0",
-		"--cache-dir", filepath.Join(bin, "compiled"),
-	}}
+	native := contender{name: "native", agent: "native", path: filepath.Join(bin, "native")}
+	ours := host("wasmloop", bin, "config.yaml")
+	beset := host("wasmloop with hostile neighbours", bin, "hostile.yaml")
 	results := map[string][]figures{}
 	for round := range rounds {
-		for _, c := range []contender{native, ours} {
+		for _, c := range []contender{native, ours, beset} {
 			fmt.Fprintf(os.Stderr, "► round %d of %d: %s\n", round+1, rounds, c.name)
 			measured, err := measure(ctx, c, objects)
 			if err != nil {
@@ -54,5 +52,14 @@ func run(ctx context.Context, bin string, objects, rounds int) error {
 		}
 	}
 	printTable(os.Stdout, median(results[native.name]), median(results[ours.name]), objects, rounds)
+	printNeighbours(os.Stdout, median(results[ours.name]), median(results[beset.name]))
 	return nil
+}
+
+// host returns the host with one of the configs.
+func host(name, bin, config string) contender {
+	return contender{name: name, agent: "wasmloop", path: filepath.Join(bin, "wasmloop"), args: []string{
+		"run", "--config", filepath.Join(bin, config), "--health-probe-bind-address", "0",
+		"--cache-dir", filepath.Join(bin, "compiled"),
+	}}
 }

@@ -70,7 +70,7 @@ func measure(ctx context.Context, c contender, objects int) (f figures, err erro
 		return f, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &bench{contender: c, objects: objects, audit: &auditLog{path: filepath.Join(dir, "audit.log"), agent: c.name}}
+	b := &bench{contender: c, objects: objects, audit: &auditLog{path: filepath.Join(dir, "audit.log"), agent: c.agent}}
 	policy := filepath.Join(dir, "policy.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return f, err

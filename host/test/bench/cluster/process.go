@@ -17,9 +17,10 @@ import (
 
 // contender is a controller to be measured.
 type contender struct {
-	name string
-	path string
-	args []string
+	name  string
+	agent string // of its requests to the API server
+	path  string
+	args  []string
 }
 
 // process is a running contender.

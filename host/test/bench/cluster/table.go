@@ -61,6 +61,27 @@ func printTable(w io.Writer, native, ours figures, objects, rounds int) {
 	_ = table.Flush() // stdout; who closes it does not want the table
 }
 
+// printNeighbours prints what three controllers whose modules use up all that they are allowed do to the one beside
+// them. They are called for each of its ConfigMaps.
+func printNeighbours(w io.Writer, alone, beset figures) {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\nthe host's own controller\talone\tbeside 3 hostile ones\tratio\t")
+	for _, r := range []struct {
+		name         string
+		alone, beset time.Duration
+	}{
+		{"child repaired, p50", alone.repair50, beset.repair50},
+		{"child repaired, p99", alone.repair99, beset.repair99},
+		{"spec change followed, p50", alone.follow50, beset.follow50},
+		{"spec change followed, p99", alone.follow99, beset.follow99},
+		{"all created", alone.create, beset.create},
+	} {
+		fmt.Fprintf(table, "%s\t%.4g ms\t%.4g ms\t%.2f\t\n", r.name, ms(r.alone), ms(r.beset), float64(r.beset)/float64(r.alone))
+	}
+	_ = table.Flush() // stdout; who closes it does not want the table
+}
+
 // verdict says what the target is, and whether it is met.
 func (r row) verdict(theirs, mine float64) string {
 	value := mine
