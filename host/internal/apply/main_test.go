@@ -2,8 +2,6 @@ package apply
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -16,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	"github.com/wasmloop/wasmloop/host/internal/localcluster"
+	"github.com/wasmloop/wasmloop/host/internal/localcluster/clustertest"
 )
 
 // What the tests share: an API server, and a client that stands for everybody but the Applier. Each test keeps to a
@@ -28,34 +26,15 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	code, err := runTests(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runTests(m *testing.M) (code int, err error) {
-	started, err := localcluster.Start(context.Background(), localcluster.Options{
-		CRDs:                     []string{"testdata/crds.yaml"},
-		WithoutControllerManager: true, // nobody but the tests is to change anything
-	})
-	if err != nil {
-		return 1, err
-	}
-	defer func() {
-		if stopErr := started.Stop(); err == nil {
-			err = stopErr
+	os.Exit(clustertest.Run(m, "testdata/crds.yaml", func(config *rest.Config) (err error) {
+		cluster = config
+		cluster.QPS = -1
+		if api, err = client.New(cluster, client.Options{}); err != nil {
+			return err
 		}
-	}()
-	cluster = started.Config()
-	cluster.QPS = -1
-	if api, err = client.New(cluster, client.Options{}); err != nil {
-		return 1, err
-	}
-	mapper = api.RESTMapper()
-	return m.Run(), nil
+		mapper = api.RESTMapper()
+		return nil
+	}))
 }
 
 // requests notes the requests that a client makes.

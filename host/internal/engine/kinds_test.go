@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"testing"
 
@@ -16,7 +15,7 @@ import (
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
 	"github.com/wasmloop/wasmloop/host/internal/config"
-	"github.com/wasmloop/wasmloop/host/internal/localcluster"
+	"github.com/wasmloop/wasmloop/host/internal/localcluster/clustertest"
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
 )
 
@@ -24,28 +23,10 @@ import (
 var cluster *rest.Config
 
 func TestMain(m *testing.M) {
-	code, err := runTests(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runTests(m *testing.M) (code int, err error) {
-	started, err := localcluster.Start(context.Background(), localcluster.Options{
-		CRDs: []string{"testdata/crds.yaml"}, WithoutControllerManager: true,
-	})
-	if err != nil {
-		return 1, err
-	}
-	defer func() {
-		if stopErr := started.Stop(); err == nil {
-			err = stopErr
-		}
-	}()
-	cluster = started.Config()
-	return m.Run(), nil
+	os.Exit(clustertest.Run(m, "testdata/crds.yaml", func(config *rest.Config) error {
+		cluster = config
+		return nil
+	}))
 }
 
 func kindsOf(t *testing.T) *kinds {

@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
-	"github.com/wasmloop/wasmloop/host/internal/localcluster"
+	"github.com/wasmloop/wasmloop/host/internal/localcluster/clustertest"
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
@@ -33,33 +33,12 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	code, err := runTests(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runTests(m *testing.M) (code int, err error) {
-	started, err := localcluster.Start(context.Background(), localcluster.Options{
-		CRDs:                     []string{"testdata/crds.yaml"},
-		WithoutControllerManager: true, // nobody but the tests is to change anything
-	})
-	if err != nil {
-		return 1, err
-	}
-	defer func() {
-		if stopErr := started.Stop(); err == nil {
-			err = stopErr
-		}
-	}()
-	cluster = started.Config()
-	cluster.QPS = -1
-	if api, err = client.New(cluster, client.Options{}); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
+	os.Exit(clustertest.Run(m, "testdata/crds.yaml", func(config *rest.Config) (err error) {
+		cluster = config
+		cluster.QPS = -1
+		api, err = client.New(cluster, client.Options{})
+		return err
+	}))
 }
 
 var (
