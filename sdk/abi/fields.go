@@ -40,9 +40,44 @@ func Fields(object []byte, visit func(name string, value json.RawMessage) error)
 		}
 		s.pos++
 	}
+	return s.end("object")
+}
+
+// Items calls visit with each item of a JSON list, in their order, as Fields does with the fields of an object.
+func Items(list []byte, visit func(value json.RawMessage) error) error {
+	s := splitter{data: list}
+	if s.next() != '[' {
+		return s.errorf("want a list")
+	}
+	s.pos++
+	for first := true; ; first = false {
+		c := s.next()
+		if c == ']' && first {
+			break
+		}
+		value, err := s.value()
+		if err != nil {
+			return err
+		}
+		if err := visit(value); err != nil {
+			return err
+		}
+		if c = s.next(); c == ']' {
+			break
+		}
+		if c != ',' {
+			return s.errorf("want ',' or ']'")
+		}
+		s.pos++
+	}
+	return s.end("list")
+}
+
+// end checks that nothing comes after the closing bracket at the position.
+func (s *splitter) end(what string) error {
 	s.pos++
 	if s.next(); s.pos < len(s.data) {
-		return s.errorf("data after the object's end")
+		return s.errorf("data after the " + what + "'s end")
 	}
 	return nil
 }

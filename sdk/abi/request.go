@@ -46,7 +46,7 @@ func NameKey(namespace, name string) string {
 // objects' bytes are copied as they are.
 func (r *Request) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"controller":`...)
-	dst = appendString(dst, r.Controller)
+	dst = AppendString(dst, r.Controller)
 	dst = append(dst, `,"object":`...)
 	dst = append(dst, r.Object...)
 	dst = append(dst, `,"children":`...)
@@ -63,7 +63,7 @@ func (r *Request) AppendJSON(dst []byte) []byte {
 	}
 	if r.Now != "" {
 		dst = append(dst, `,"now":`...)
-		dst = appendString(dst, r.Now)
+		dst = AppendString(dst, r.Now)
 	}
 	return append(dst, '}')
 }
@@ -82,14 +82,14 @@ func appendMap[V any](dst []byte, m map[string]V, appendValue func([]byte, V) []
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendString(dst, key), ':')
+		dst = append(AppendString(dst, key), ':')
 		dst = appendValue(dst, m[key])
 	}
 	return append(dst, '}')
 }
 
-// appendString appends s as a JSON string. Names in a cluster need no escapes, so the general way is rarely taken.
-func appendString(dst []byte, s string) []byte {
+// AppendString appends s as a JSON string. Names in a cluster need no escapes, so the general way is rarely taken.
+func AppendString(dst []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
 			quoted, _ := json.Marshal(s) //nolint:errchkjson // a string always has an encoding

@@ -112,7 +112,7 @@ func TestAPIServerTakesFields(t *testing.T) {
 				t.Fatal(err)
 			}
 			tt.change(t, child)
-			if diff := cmp.Diff(tt.want, managedFields(live(t, child), bench.manager, "")); diff != "" {
+			if diff := cmp.Diff(tt.want, observe(t, child).ManagedFields(bench.manager, "")); diff != "" {
 				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
 			}
 		})

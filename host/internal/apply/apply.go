@@ -5,23 +5,37 @@ package apply
 import (
 	"context"
 	"fmt"
+	"sync"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
-// createOnly is a resourceVersion that no existing object has. The API server creates the object of an apply that
-// carries it, or answers with a conflict if there is one by that name after all, whatever a stale cache said.
-const createOnly = "1"
+// Reader reads from a cache of the kinds that are applied. It returns nil for an object that is not there.
+type Reader interface {
+	Get(ctx context.Context, id kube.ID) (*kube.Object, error)
+}
+
+// Writer writes to the API server. *kube.Client is one, and says what the methods do.
+type Writer interface {
+	Apply(ctx context.Context, id kube.ID, body []byte, write kube.Write) (*kube.Object, error)
+	Patch(ctx context.Context, id kube.ID, body []byte, write kube.Write) (*kube.Object, error)
+	Delete(ctx context.Context, object *kube.Object) error
+	TryCreate(ctx context.Context, id kube.ID, body []byte, write kube.Write) error
+}
 
 // Applier writes on behalf of one controller. It is safe for concurrent use.
 type Applier struct {
-	reader  client.Reader
-	writer  client.Client
+	reader  Reader
+	writer  Writer
 	manager string
 	options Options
+
+	mu        sync.Mutex
+	recreated map[kube.ID]recreation
 }
 
 // Options are the optional settings of an Applier.
@@ -30,12 +44,38 @@ type Options struct {
 	Adopt bool
 	// MaxPrune is the most objects that one call of Prune deletes. 0: no bound.
 	MaxPrune int
+	// Kinds say how the children of a kind are kept, where it is not the usual way.
+	Kinds map[schema.GroupVersionKind]KindOptions
 }
 
-// New returns an Applier for the controller of this name. reader is a cache of the kinds that are applied; nothing that
-// it returns is changed. writer writes to the API server, and is never read from.
-func New(controller string, reader client.Reader, writer client.Client, options Options) *Applier {
-	return &Applier{reader: reader, writer: writer, manager: FieldManager(controller), options: options}
+// KindOptions say how the children of a kind are kept.
+type KindOptions struct {
+	// Strategy says how a child is changed. Default InPlace.
+	Strategy Strategy
+	// Orphan leaves a child behind that is no longer wanted, or whose owner is gone: it is not deleted, but let go.
+	Orphan bool
+	// NotController makes the owner reference of a child one that does not say that the owner is its controller.
+	NotController bool
+}
+
+// Strategy says how a child that differs from what is wanted is made so.
+type Strategy string
+
+// The strategies.
+const (
+	// InPlace changes the child.
+	InPlace Strategy = "InPlace"
+	// Recreate changes the child, and where that is impossible since a field is immutable, deletes it and makes it anew.
+	Recreate Strategy = "Recreate"
+	// OnDelete makes the child anew when somebody has deleted it, and leaves it as it is until then.
+	OnDelete Strategy = "OnDelete"
+)
+
+// New returns an Applier for the controller of this name.
+func New(controller string, reader Reader, writer Writer, options Options) *Applier {
+	return &Applier{
+		reader: reader, writer: writer, manager: FieldManager(controller), options: options, recreated: map[kube.ID]recreation{},
+	}
 }
 
 // Action is what was done about an object.
@@ -47,6 +87,8 @@ const (
 	Created   Action = "created"
 	Applied   Action = "applied"
 	Deleted   Action = "deleted"
+	// LetGo: the object was left behind, and is nobody's now.
+	LetGo Action = "let go"
 	// Waiting: the object is being deleted; it is made again when it is gone.
 	Waiting Action = "waiting"
 	Failed  Action = "failed"
@@ -54,11 +96,11 @@ const (
 
 // Change is what was done about one object, and why it could not be done.
 type Change struct {
-	// Subject names the object.
-	Subject Subject
-	Action  Action
-	// Object is the object as the API server has it after a write; nil if there was no write.
-	Object *unstructured.Unstructured
+	// ID names the object.
+	ID     kube.ID
+	Action Action
+	// Object is the object as the API server has it after a write, or before its deletion; nil if there was no write.
+	Object *kube.Object
 	// Err is set if and only if Action is Failed.
 	Err error
 }
@@ -69,18 +111,25 @@ func (a *Applier) Apply(ctx context.Context, owner Owner, desired []*unstructure
 	Sort(desired)
 	changes := make([]Change, 0, len(desired))
 	for _, object := range desired {
-		change := Change{Subject: SubjectOf(object)}
-		change.Object, change.Action, change.Err = a.applyOne(ctx, owner, object)
+		change := Change{ID: idOf(object)}
+		change.Object, change.Action, change.Err = a.applyOne(ctx, owner, change.ID, object)
 		if change.Err != nil {
-			change.Action, change.Err = Failed, fmt.Errorf("cannot apply %s: %w", change.Subject, change.Err)
+			change.Action, change.Err = Failed, fmt.Errorf("cannot apply %s: %w", change.ID, change.Err)
 		}
 		changes = append(changes, change)
 	}
 	return changes
 }
 
-func (a *Applier) applyOne(ctx context.Context, owner Owner, desired *unstructured.Unstructured) (*unstructured.Unstructured, Action, error) {
-	existing, err := a.lookUp(ctx, desired)
+func idOf(object *unstructured.Unstructured) kube.ID {
+	return kube.ID{
+		GroupVersionKind: object.GroupVersionKind(),
+		NamespacedName:   types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()},
+	}
+}
+
+func (a *Applier) applyOne(ctx context.Context, owner Owner, id kube.ID, desired *unstructured.Unstructured) (*kube.Object, Action, error) {
+	existing, err := a.reader.Get(ctx, id)
 	if err != nil {
 		return nil, Failed, err
 	}
@@ -88,42 +137,47 @@ func (a *Applier) applyOne(ctx context.Context, owner Owner, desired *unstructur
 		if err := a.mayApply(owner, existing); err != nil {
 			return nil, Failed, err
 		}
-		if existing.GetDeletionTimestamp() != nil {
+		if existing.Deleting {
 			return nil, Waiting, nil
 		}
 	}
-	hash, err := owner.stamp(desired)
+	kind := a.options.Kinds[id.GroupVersionKind]
+	if existing != nil && kind.Strategy == OnDelete && owner.Owns(existing, kind) {
+		return nil, Unchanged, nil
+	}
+	body, err := owner.stamp(id, desired, kind)
 	if err != nil {
 		return nil, Failed, err
 	}
-	if existing != nil && existing.GetAnnotations()[AnnotationApplied] == hash && a.holds(existing, desired) {
-		return nil, Unchanged, nil
+	if existing != nil && existing.Mark(AnnotationApplied) == body.hash {
+		held, err := a.holds(existing, desired)
+		if held || err != nil {
+			return nil, Unchanged, err
+		}
 	}
-	action := Applied
-	if existing != nil {
-		dropEmptied(managedFields(existing, a.manager, ""), desired.Object)
-		desired.SetUID(existing.GetUID()) // if it was replaced meanwhile, this is refused
-	} else {
-		desired.SetResourceVersion(createOnly)
-		action = Created
+	if existing == nil {
+		created, err := a.writer.Apply(ctx, id, body.create(), kube.Write{Manager: a.manager})
+		return created, Created, err
 	}
-	err = a.writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), client.FieldOwner(a.manager), client.ForceOwnership)
-	return desired, action, err
+	return a.change(ctx, existing, desired, body, kind.Strategy)
 }
 
-// lookUp returns the object of desired's kind and name from the cache, nil if there is none.
-func (a *Applier) lookUp(ctx context.Context, desired *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	existing := &unstructured.Unstructured{}
-	existing.SetGroupVersionKind(desired.GroupVersionKind())
-	err := a.reader.Get(ctx, client.ObjectKeyFromObject(desired), existing)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
+// change makes an existing child what is desired.
+func (a *Applier) change(ctx context.Context, existing *kube.Object, desired *unstructured.Unstructured, body *stamped, strategy Strategy) (*kube.Object, Action, error) {
+	if dropEmptied(existing.ManagedFields(a.manager, ""), desired.Object) {
+		if err := body.encode(desired); err != nil {
+			return nil, Failed, err
+		}
 	}
-	return existing, err
+	applied, err := a.writer.Apply(ctx, existing.ID(), body.update(existing.UID), kube.Write{Manager: a.manager})
+	if strategy == Recreate && isImmutable(err) {
+		return a.recreate(ctx, existing, desired, body.hash, err)
+	}
+	return applied, Applied, err
 }
 
 // mayApply refuses objects that are not the owner's.
-func (a *Applier) mayApply(owner Owner, existing *unstructured.Unstructured) error {
+func (a *Applier) mayApply(owner Owner, existing *kube.Object) error {
 	switch holder := owner.holder(existing, a.manager); holder.kind {
 	case heldByOwner:
 		return nil
@@ -138,10 +192,21 @@ func (a *Applier) mayApply(owner Owner, existing *unstructured.Unstructured) err
 }
 
 // holds says whether our own Apply entry in the managedFields of existing still covers all of desired, so that nobody
-// has changed any of it.
-func (a *Applier) holds(existing, desired *unstructured.Unstructured) bool {
-	fields := managedFields(existing, a.manager, "")
-	return covers(fields, existing.Object, appliedFields(desired))
+// has changed any of it. What existing has matters only for lists that are to be empty, since nobody owns those.
+func (a *Applier) holds(existing *kube.Object, desired *unstructured.Unstructured) (bool, error) {
+	fields := existing.ManagedFields(a.manager, "")
+	if fields == nil {
+		return false, nil
+	}
+	wanted := appliedFields(desired)
+	var current map[string]any
+	if hasEmptyList(wanted) {
+		var err error
+		if current, err = existing.Decode(); err != nil {
+			return false, err
+		}
+	}
+	return covers(fields, current, wanted), nil
 }
 
 // RefusedError says that an object exists already and may not be taken over.
@@ -155,23 +220,4 @@ type RefusedError struct {
 // Error says whose the object is and what to do.
 func (e *RefusedError) Error() string {
 	return fmt.Sprintf("it exists already and belongs to %s: %s", e.Holder, e.Advice)
-}
-
-// Subject names an object in messages.
-type Subject struct {
-	Kind string
-	types.NamespacedName
-}
-
-// SubjectOf returns what names object.
-func SubjectOf(object client.Object) Subject {
-	return Subject{object.GetObjectKind().GroupVersionKind().Kind, client.ObjectKeyFromObject(object)}
-}
-
-// String returns "Kind namespace/name", or "Kind name" for a cluster-scoped object.
-func (s Subject) String() string {
-	if s.Namespace == "" {
-		return s.Kind + " " + s.Name
-	}
-	return s.Kind + " " + s.Namespace + "/" + s.Name
 }

@@ -9,7 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
 // applyOneOf applies a copy of an object, and says what was done.
@@ -134,7 +135,7 @@ func TestApplyAgain(t *testing.T) {
 			if diff := cmp.Diff(tt.live, map[string]any{"labels": labels, "data": found.Object["data"]}); diff != "" {
 				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
 			}
-			if !bench.owner.Owns(found) {
+			if !bench.owner.Owns(observe(t, first), KindOptions{}) {
 				t.Errorf("it is not proven to be ours: %v", found.Object["metadata"])
 			}
 		})
@@ -145,9 +146,9 @@ func TestApplyAgain(t *testing.T) {
 func TestApplyTells(t *testing.T) {
 	bench := newBench(t, Options{})
 	changes := bench.Apply(t.Context(), bench.owner, []*unstructured.Unstructured{bench.object(t, settings)})
-	found := live(t, bench.object(t, settings))
-	want := []Change{{Subject: SubjectOf(found), Action: Created, Object: found}}
-	if diff := cmp.Diff(want, changes); diff != "" {
+	found := observe(t, bench.object(t, settings))
+	want := []Change{{ID: found.ID(), Action: Created, Object: found}}
+	if diff := cmp.Diff(want, changes, exported); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -162,9 +163,9 @@ func TestApplyDoesNotStop(t *testing.T) {
 	})
 	got := map[string]Action{}
 	for _, change := range changes {
-		got[change.Subject.Name] = change.Action
+		got[change.ID.Name] = change.Action
 		if (change.Err != nil) != (change.Action == Failed) {
-			t.Errorf("%s: %s with error %v", change.Subject, change.Action, change.Err)
+			t.Errorf("%s: %s with error %v", change.ID, change.Action, change.Err)
 		}
 	}
 	if diff := cmp.Diff(map[string]Action{"z": Failed, "b": Created, "a": Failed}, got); diff != "" {
@@ -202,14 +203,14 @@ func TestApplyExisting(t *testing.T) {
 			change: func(b *bench, existing *unstructured.Unstructured) {
 				original := existing.DeepCopy()
 				original.SetName("original")
-				existing.SetAnnotations(map[string]string{AnnotationOwnedBy: b.owner.claim(original)})
+				existing.SetAnnotations(map[string]string{AnnotationOwnedBy: b.owner.claim(idOf(original))})
 			},
 			want: Failed, holder: "nobody",
 		},
 		"restored from a backup": {
 			reason: "the annotation names the object and the owner, and nobody else controls it",
 			change: func(b *bench, existing *unstructured.Unstructured) {
-				existing.SetAnnotations(map[string]string{AnnotationOwnedBy: b.owner.claim(existing)})
+				existing.SetAnnotations(map[string]string{AnnotationOwnedBy: b.owner.claim(idOf(existing))})
 			},
 			want: Applied,
 		},
@@ -224,7 +225,7 @@ func TestApplyExisting(t *testing.T) {
 		"controlled by another, with our annotation": {
 			reason: "the annotation was copied, or the other has taken it over since",
 			change: func(b *bench, existing *unstructured.Unstructured) {
-				existing.SetAnnotations(map[string]string{AnnotationOwnedBy: b.owner.claim(existing)})
+				existing.SetAnnotations(map[string]string{AnnotationOwnedBy: b.owner.claim(idOf(existing))})
 				existing.SetOwnerReferences(controlledBy("other"))
 			},
 			want: Failed, holder: "Namespace other, its controller",
@@ -241,7 +242,7 @@ func TestApplyExisting(t *testing.T) {
 			change: func(b *bench, existing *unstructured.Unstructured) {
 				other := b.owner
 				other.Controller = "other"
-				if _, err := other.stamp(existing); err != nil {
+				if _, err := other.stamp(idOf(existing), existing, KindOptions{}); err != nil {
 					panic(err)
 				}
 			},
@@ -250,7 +251,7 @@ func TestApplyExisting(t *testing.T) {
 		"child that a built-in controller has for the owner": {
 			reason: "an owner may be a built-in kind, with children of its own",
 			change: func(b *bench, existing *unstructured.Unstructured) {
-				if _, err := b.owner.stamp(existing); err != nil {
+				if _, err := b.owner.stamp(idOf(existing), existing, KindOptions{}); err != nil {
 					panic(err)
 				}
 				existing.SetAnnotations(nil)
@@ -312,18 +313,9 @@ func TestApplyWaits(t *testing.T) {
 }
 
 // behind is a cache that lags: it shows an object as it was, or that there is none.
-type behind struct {
-	client.Reader
-	object *unstructured.Unstructured
-}
+type behind struct{ object *kube.Object }
 
-func (b behind) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
-	if b.object == nil {
-		return apierrors.NewNotFound(metav1.SchemeGroupVersion.WithResource("any").GroupResource(), key.Name)
-	}
-	b.object.DeepCopyInto(object.(*unstructured.Unstructured))
-	return nil
-}
+func (b behind) Get(context.Context, kube.ID) (*kube.Object, error) { return b.object, nil }
 
 // TestApplyBehind applies what a lagging cache makes look right.
 func TestApplyBehind(t *testing.T) {
@@ -369,7 +361,7 @@ func TestApplyBehind(t *testing.T) {
 			cache := behind{}
 			if tt.cached {
 				bench.applyOneOf(t, child)
-				cache.object = live(t, child)
+				cache.object = observe(t, child)
 			}
 			tt.change(t, child)
 			bench.reader = cache

@@ -14,42 +14,6 @@ import (
 // with those keys, "v:VALUE" for the item of a set. A field without any below it is owned as a whole.
 type fieldSet = map[string]any
 
-// managedFields returns the fields that a manager owns by Apply through a subresource ("" for the object itself), nil if
-// there are none.
-func managedFields(object *unstructured.Unstructured, manager, subresource string) fieldSet {
-	entries, _, _ := unstructured.NestedFieldNoCopy(object.Object, "metadata", "managedFields")
-	list, _ := entries.([]any)
-	for _, item := range list {
-		entry, _ := item.(map[string]any)
-		through, _ := entry["subresource"].(string)
-		if entry["manager"] == manager && entry["operation"] == "Apply" && through == subresource {
-			fields, _ := entry["fieldsV1"].(map[string]any)
-			return fields
-		}
-	}
-	return nil
-}
-
-// TrimManagedFields leaves of an object's managedFields only what this package reads, which is little of what a cache
-// would otherwise hold.
-func TrimManagedFields(object *unstructured.Unstructured) {
-	metadata, _ := object.Object["metadata"].(map[string]any)
-	list, _ := metadata["managedFields"].([]any)
-	kept := make([]any, 0, 1)
-	for _, item := range list {
-		entry, _ := item.(map[string]any)
-		manager, _ := entry["manager"].(string)
-		if strings.HasPrefix(manager, managerPrefix) && entry["operation"] == "Apply" {
-			kept = append(kept, entry)
-		}
-	}
-	if len(kept) == 0 {
-		delete(metadata, "managedFields")
-	} else {
-		metadata["managedFields"] = kept
-	}
-}
-
 // appliedFields returns an applied object without what nobody can own of it.
 func appliedFields(object *unstructured.Unstructured) map[string]any {
 	fields := make(map[string]any, len(object.Object))
@@ -175,24 +139,42 @@ func names(name string, item any, exactly bool) bool {
 }
 
 // dropEmptied removes from value the empty objects below which the set still has something: of a custom resource the API
-// server would make null of them, and refuse that. When all below them is gone, the next apply can say that they are empty.
-func dropEmptied(set fieldSet, value any) {
+// server would make null of them, and refuse that. When all below them is gone, the next apply can say that they are
+// empty. It returns whether there were any.
+func dropEmptied(set fieldSet, value any) (dropped bool) {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, item := range v {
 			below, _ := set["f:"+name].(fieldSet)
-			dropEmptied(below, item)
+			dropped = dropEmptied(below, item) || dropped
 			if object, ok := item.(map[string]any); ok && len(object) == 0 && hasMembers(below) {
 				delete(v, name)
+				dropped = true
 			}
 		}
 	case []any:
 		for name, below := range set {
 			item, _ := memberOf(v, name)
 			fields, _ := below.(fieldSet)
-			dropEmptied(fields, item)
+			dropped = dropEmptied(fields, item) || dropped
 		}
 	}
+	return dropped
+}
+
+// hasEmptyList says whether there is an empty list anywhere in value.
+func hasEmptyList(value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, item := range v {
+			if hasEmptyList(item) {
+				return true
+			}
+		}
+	case []any:
+		return len(v) == 0 || slices.ContainsFunc(v, hasEmptyList)
+	}
+	return false
 }
 
 func isEmpty(value any) bool {

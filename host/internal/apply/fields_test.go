@@ -3,7 +3,6 @@ package apply
 import (
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -112,38 +111,6 @@ func TestContains(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := contains(decode(t, tt.set), decode(t, tt.current), decode(t, tt.desired)); got != tt.want {
 				t.Errorf("%s: got %t, want %t", tt.reason, got, tt.want)
-			}
-		})
-	}
-}
-
-func TestTrimManagedFields(t *testing.T) {
-	entry := func(manager, operation, subresource string) map[string]any {
-		return map[string]any{"manager": manager, "operation": operation, "subresource": subresource, "fieldsV1": map[string]any{"f:spec": map[string]any{}}}
-	}
-	ours, status := entry("wasmloop/a", "Apply", ""), entry("wasmloop/a", "Apply", "status")
-	tests := map[string]struct {
-		reason string
-		fields []any
-		want   map[string]any
-	}{
-		"ours among others": {
-			"others' entries are most of what a cache would hold",
-			[]any{entry("kubectl", "Apply", ""), ours, entry("wasmloop/a", "Update", ""), status},
-			map[string]any{"name": "x", "managedFields": []any{ours, status}},
-		},
-		"none of ours": {"an empty list would say no more", []any{entry("kubectl", "Update", "")}, map[string]any{"name": "x"}},
-		"none at all":  {"an object need not have any", nil, map[string]any{"name": "x"}},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			trimmed := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "x"}}}
-			if tt.fields != nil {
-				trimmed.Object["metadata"].(map[string]any)["managedFields"] = tt.fields
-			}
-			TrimManagedFields(trimmed)
-			if diff := cmp.Diff(map[string]any{"metadata": tt.want}, trimmed.Object); diff != "" {
-				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
 			}
 		})
 	}

@@ -2,18 +2,23 @@ package apply
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/localcluster/clustertest"
 )
 
@@ -23,6 +28,7 @@ var (
 	cluster *rest.Config
 	mapper  meta.RESTMapper
 	api     client.Client
+	shown   fresh
 )
 
 func TestMain(m *testing.M) {
@@ -33,8 +39,28 @@ func TestMain(m *testing.M) {
 			return err
 		}
 		mapper = api.RESTMapper()
-		return nil
+		shown.Client, err = clientOf(cluster)
+		return err
 	}))
+}
+
+func clientOf(config *rest.Config) (*kube.Client, error) {
+	transport, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	return kube.NewClient(config, transport, mapper)
+}
+
+// fresh is a cache that never lags: it shows what the API server has.
+type fresh struct{ *kube.Client }
+
+func (f fresh) Get(ctx context.Context, id kube.ID) (*kube.Object, error) {
+	object, err := f.Client.Get(ctx, id)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return object, err
 }
 
 // requests notes the requests that a client makes.
@@ -85,7 +111,7 @@ func newBench(t *testing.T, options Options) *bench {
 	namespace := object(t, "{apiVersion: v1, kind: Namespace, metadata: {generateName: apply-}}")
 	create(t, namespace)
 	b.namespace = namespace.GetName()
-	b.owner = OwnerOf("tester", namespace)
+	b.owner = OwnerOf("tester", observe(t, namespace))
 	config := rest.CopyConfig(cluster)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
@@ -93,11 +119,11 @@ func newBench(t *testing.T, options Options) *bench {
 			return next.RoundTrip(request)
 		})
 	})
-	writer, err := client.New(config, client.Options{Mapper: mapper})
+	writer, err := clientOf(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Applier = New("tester", api, writer, options)
+	b.Applier = New("tester", shown, writer, options)
 	return b
 }
 
@@ -148,6 +174,28 @@ func create(t *testing.T, object *unstructured.Unstructured) {
 		t.Fatal(err)
 	}
 }
+
+// identify returns an object that has no more than what names it.
+func identify(object *unstructured.Unstructured) *unstructured.Unstructured {
+	named := &unstructured.Unstructured{}
+	named.SetGroupVersionKind(object.GroupVersionKind())
+	named.SetName(object.GetName())
+	named.SetNamespace(object.GetNamespace())
+	return named
+}
+
+// observe returns an object as a cache shows it, nil if it is not there.
+func observe(t *testing.T, object *unstructured.Unstructured) *kube.Object {
+	t.Helper()
+	found, err := shown.Get(t.Context(), idOf(object))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// exported lets cmp compare all there is of an object.
+var exported = cmp.Exporter(func(reflect.Type) bool { return true })
 
 // live returns an object as the API server has it.
 func live(t *testing.T, object *unstructured.Unstructured) *unstructured.Unstructured {

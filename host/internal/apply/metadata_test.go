@@ -5,7 +5,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
 func TestMetadata(t *testing.T) {
@@ -38,7 +39,7 @@ func TestMetadata(t *testing.T) {
 			bench := newBench(t, Options{})
 			object := bench.object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: settings, labels: {a: "1", b: "2"}, annotations: {c: "3"}}}`)
 			create(t, object)
-			written, err := bench.Metadata(t.Context(), object, tt.labels, tt.annotations)
+			written, err := bench.Metadata(t.Context(), observe(t, object), tt.labels, tt.annotations)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,11 +51,11 @@ func TestMetadata(t *testing.T) {
 			if diff := cmp.Diff([]map[string]string{tt.wantLabels, tt.wantAnnotations}, got); diff != "" {
 				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
 			}
-			var want *unstructured.Unstructured
+			var want *kube.Object
 			if tt.requests != nil {
-				want = found
+				want = observe(t, object)
 			}
-			if diff := cmp.Diff(want, written); diff != "" {
+			if diff := cmp.Diff(want, written, exported); diff != "" {
 				t.Errorf("what it returns is what it wrote: -want +got:\n%s", diff)
 			}
 		})
@@ -66,15 +67,16 @@ func TestMetadataBehind(t *testing.T) {
 	bench := newBench(t, Options{})
 	object := bench.object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}`)
 	create(t, object)
+	seen := observe(t, object)
 	if err := api.Delete(t.Context(), object.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
 	wanted := map[string]*string{"a": new("1")}
-	if _, err := bench.Metadata(t.Context(), object, wanted, nil); !apierrors.IsNotFound(err) {
+	if _, err := bench.Metadata(t.Context(), seen, wanted, nil); !apierrors.IsNotFound(err) {
 		t.Errorf("it is gone: got %v, want not found", err)
 	}
 	create(t, bench.object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}`))
-	if _, err := bench.Metadata(t.Context(), object, wanted, nil); !apierrors.IsInvalid(err) {
+	if _, err := bench.Metadata(t.Context(), seen, wanted, nil); !apierrors.IsInvalid(err) {
 		t.Errorf("it is another one: got %v, want invalid", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
 // ranks is the order of applying: what others need comes first. Kinds that are not named come last.
@@ -40,4 +42,9 @@ func Sort(objects []*unstructured.Unstructured) {
 	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int {
 		return rankOf(a.GroupVersionKind()) - rankOf(b.GroupVersionKind())
 	})
+}
+
+// sortObjects puts observed objects in the same order.
+func sortObjects(objects []*kube.Object) {
+	slices.SortStableFunc(objects, func(a, b *kube.Object) int { return rankOf(a.Kind) - rankOf(b.Kind) })
 }

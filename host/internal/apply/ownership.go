@@ -1,19 +1,15 @@
 package apply
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"maps"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
 const (
@@ -25,9 +21,7 @@ const (
 )
 
 // FieldManager is the field manager of a controller.
-func FieldManager(controller string) string { return managerPrefix + controller }
-
-const managerPrefix = "wasmloop/"
+func FieldManager(controller string) string { return kube.ManagerPrefix + controller }
 
 // Owner is an object on whose behalf a controller applies children.
 type Owner struct {
@@ -40,32 +34,57 @@ type Owner struct {
 }
 
 // OwnerOf returns the owner that object is to the children of a controller.
-func OwnerOf(controller string, object client.Object) Owner {
-	return Owner{controller, object.GetObjectKind().GroupVersionKind(), client.ObjectKeyFromObject(object), object.GetUID()}
+func OwnerOf(controller string, object *kube.Object) Owner {
+	return Owner{controller, object.Kind, object.NamespacedName, object.UID}
 }
 
 // claim is the value that AnnotationOwnedBy has on a child of o.
-func (o Owner) claim(child client.Object) string {
-	return strings.Join([]string{
-		o.Controller, string(o.UID), child.GetObjectKind().GroupVersionKind().Kind, child.GetNamespace(), child.GetName(),
-	}, "/")
+func (o Owner) claim(child kube.ID) string {
+	return strings.Join([]string{o.Controller, string(o.UID), child.Kind, child.Namespace, child.Name}, "/")
 }
 
 // ClaimedBy returns the controller and the owner's UID that an object's annotation names, if it names the object
 // itself.
-func ClaimedBy(object client.Object) (controller string, owner types.UID, ok bool) {
-	parts := strings.Split(object.GetAnnotations()[AnnotationOwnedBy], "/")
-	if len(parts) != 5 || parts[2] != object.GetObjectKind().GroupVersionKind().Kind ||
-		parts[3] != object.GetNamespace() || parts[4] != object.GetName() {
+func ClaimedBy(object *kube.Object) (controller string, owner types.UID, ok bool) {
+	parts := strings.Split(object.Mark(AnnotationOwnedBy), "/")
+	if len(parts) != 5 || parts[2] != object.Kind.Kind || parts[3] != object.Namespace || parts[4] != object.Name {
 		return "", "", false
 	}
 	return parts[0], types.UID(parts[1]), true
 }
 
-// Owns says whether child is proven to be a child of o: it carries our annotation, and the owner is its controller.
-func (o Owner) Owns(child client.Object) bool {
-	controller := metav1.GetControllerOfNoCopy(child)
-	return child.GetAnnotations()[AnnotationOwnedBy] == o.claim(child) && controller != nil && controller.UID == o.UID
+// Reaches says whether an owner reference to o may be on a child: Kubernetes knows none that leads into another
+// namespace, or from a cluster-scoped object to a namespaced one.
+func (o Owner) Reaches(child types.NamespacedName) bool {
+	return o.Namespace == "" || o.Namespace == child.Namespace
+}
+
+// reference is the owner reference of a child, nil if it has none: where Kubernetes does not allow it, and where the
+// child must outlive its owner.
+func (o Owner) reference(child kube.ID, kind KindOptions) *metav1.OwnerReference {
+	if kind.Orphan || !o.Reaches(child.NamespacedName) {
+		return nil
+	}
+	reference := &metav1.OwnerReference{APIVersion: o.Kind.GroupVersion().String(), Kind: o.Kind.Kind, Name: o.Name, UID: o.UID}
+	if !kind.NotController {
+		reference.Controller = new(true)
+	}
+	return reference
+}
+
+// Owns says whether child is proven to be a child of o: it carries our annotation, nobody else controls it, and it has
+// the owner reference that children of its kind have.
+func (o Owner) Owns(child *kube.Object, kind KindOptions) bool {
+	controller := child.Controller()
+	if child.Mark(AnnotationOwnedBy) != o.claim(child.ID()) || controller != nil && controller.UID != o.UID {
+		return false
+	}
+	return o.reference(child.ID(), kind) == nil || o.refers(child)
+}
+
+// refers says whether child has an owner reference to o.
+func (o Owner) refers(child *kube.Object) bool {
+	return slices.ContainsFunc(child.Owners, func(owner kube.Owner) bool { return owner.UID == o.UID })
 }
 
 type holderKind int
@@ -87,10 +106,11 @@ const otherName = "choose another name"
 
 // holder says whose an existing object is, as seen from o. An object whose annotation or owner reference was taken away
 // is still the owner's by the other of the two, together with what the field manager owns of it.
-func (o Owner) holder(existing *unstructured.Unstructured, manager string) holder {
-	controller := metav1.GetControllerOfNoCopy(existing)
-	claimed := existing.GetAnnotations()[AnnotationOwnedBy]
-	ours := claimed == o.claim(existing)
+func (o Owner) holder(existing *kube.Object, manager string) holder {
+	controller := existing.Controller()
+	claimed := existing.Mark(AnnotationOwnedBy)
+	ours := claimed == o.claim(existing.ID())
+	managed := existing.Manages(manager, "")
 	switch {
 	case controller != nil && controller.UID != o.UID && controller.Kind == o.Kind.Kind && controller.Name == o.Name:
 		return holder{
@@ -98,12 +118,10 @@ func (o Owner) holder(existing *unstructured.Unstructured, manager string) holde
 		}
 	case controller != nil && controller.UID != o.UID:
 		return holder{heldByOther, fmt.Sprintf("%s %s, its controller", controller.Kind, controller.Name), otherName}
-	case ours:
+	case ours, managed && o.refers(existing):
 		return holder{kind: heldByOwner}
-	case controller == nil:
+	case controller == nil && !claimsItself(existing):
 		return holder{kind: heldByNobody}
-	case managedFields(existing, manager, "") != nil:
-		return holder{kind: heldByOwner}
 	case claimed != "":
 		return holder{heldByOther, "controller " + strings.SplitN(claimed, "/", 2)[0], otherName}
 	default:
@@ -111,75 +129,8 @@ func (o Owner) holder(existing *unstructured.Unstructured, manager string) holde
 	}
 }
 
-// stamp completes a desired child: without status and nulls, with owner reference and annotations. It returns the
-// value of AnnotationApplied.
-func (o Owner) stamp(child *unstructured.Unstructured) (hash string, err error) {
-	delete(child.Object, "status")
-	dropNulls(child.Object)
-	moveStringData(child)
-	child.SetOwnerReferences([]metav1.OwnerReference{{
-		APIVersion: o.Kind.GroupVersion().String(),
-		Kind:       o.Kind.Kind,
-		Name:       o.Name,
-		UID:        o.UID,
-		Controller: new(true),
-	}})
-	annotations := child.GetAnnotations()
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	annotations[AnnotationOwnedBy] = o.claim(child)
-	child.SetAnnotations(annotations)
-	encoded, err := json.Marshal(child.Object)
-	if err != nil {
-		return "", fmt.Errorf("cannot encode it: %w", err)
-	}
-	sum := sha256.Sum256(encoded)
-	hash = hex.EncodeToString(sum[:16])
-	annotations[AnnotationApplied] = hash
-	child.SetAnnotations(annotations)
-	return hash, nil
-}
-
-var secretKind = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
-
-// moveStringData does with a Secret's stringData what the API server does: it is only a way to write data, and the server
-// does not say of it when somebody has changed what came of it.
-func moveStringData(child *unstructured.Unstructured) {
-	plain, isObject := child.Object["stringData"].(map[string]any)
-	data, hasData := child.Object["data"].(map[string]any)
-	if child.GroupVersionKind() != secretKind || !isObject || !hasData && child.Object["data"] != nil {
-		return // whatever is wrong with it, the API server says so
-	}
-	moved := maps.Clone(data)
-	if moved == nil {
-		moved = map[string]any{}
-	}
-	for key, value := range plain {
-		text, ok := value.(string)
-		if !ok {
-			return
-		}
-		moved[key] = base64.StdEncoding.EncodeToString([]byte(text))
-	}
-	child.Object["data"] = moved
-	delete(child.Object, "stringData")
-}
-
-// dropNulls removes null fields: they say the same as absent ones, and nobody could own them.
-func dropNulls(value any) {
-	switch v := value.(type) {
-	case map[string]any:
-		for key, item := range v {
-			if item == nil {
-				delete(v, key)
-			} else {
-				dropNulls(item)
-			}
-		}
-	case []any:
-		for _, item := range v {
-			dropNulls(item)
-		}
-	}
+// claimsItself says whether an object without a controller is the child of somebody who cannot be its controller.
+func claimsItself(object *kube.Object) bool {
+	_, _, ok := ClaimedBy(object)
+	return ok
 }

@@ -6,9 +6,8 @@ import (
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
 // PruneLimitError says that nothing was pruned because too much would have been.
@@ -21,33 +20,69 @@ func (e *PruneLimitError) Error() string {
 }
 
 // Prune deletes those of the observed objects that are proven to be owner's, for which keep is false, and that are not
-// being deleted already, in the reverse of the order of applying. Each is deleted only if it is still as it was
-// observed. More than the limit: none is deleted, and the error is a *PruneLimitError.
-func (a *Applier) Prune(ctx context.Context, owner Owner, observed []*unstructured.Unstructured, keep func(*unstructured.Unstructured) bool) ([]Change, error) {
-	doomed := slices.DeleteFunc(slices.Clone(observed), func(object *unstructured.Unstructured) bool {
-		return !owner.Owns(object) || object.GetDeletionTimestamp() != nil || keep(object)
+// being deleted already, in the reverse of the order of applying; those of a kind that is to be left behind are let go
+// instead. Each is touched only if it is still as it was observed. More deletions than the limit: nothing is done, and
+// the error is a *PruneLimitError.
+func (a *Applier) Prune(ctx context.Context, owner Owner, observed []*kube.Object, keep func(*kube.Object) bool) ([]Change, error) {
+	doomed := slices.DeleteFunc(slices.Clone(observed), func(object *kube.Object) bool {
+		return !owner.Owns(object, a.options.Kinds[object.Kind]) || object.Deleting || keep(object)
 	})
-	if limit := a.options.MaxPrune; limit > 0 && len(doomed) > limit {
-		return nil, &PruneLimitError{len(doomed), limit}
+	if limit := a.options.MaxPrune; limit > 0 && a.deletions(doomed) > limit {
+		return nil, &PruneLimitError{a.deletions(doomed), limit}
 	}
-	Sort(doomed)
+	return a.remove(ctx, owner, doomed), nil
+}
+
+// deletions counts the objects that would be deleted rather than let go.
+func (a *Applier) deletions(doomed []*kube.Object) (n int) {
+	for _, object := range doomed {
+		if !a.options.Kinds[object.Kind].Orphan {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *Applier) remove(ctx context.Context, owner Owner, doomed []*kube.Object) []Change {
+	sortObjects(doomed)
 	slices.Reverse(doomed)
 	changes := make([]Change, 0, len(doomed))
 	for _, object := range doomed {
-		change := Change{Subject: SubjectOf(object), Action: Deleted, Object: object}
-		if err := a.delete(ctx, object); err != nil {
-			change.Action, change.Err = Failed, fmt.Errorf("cannot delete %s: %w", change.Subject, err)
+		change := Change{ID: object.ID(), Action: Deleted, Object: object}
+		if a.options.Kinds[object.Kind].Orphan {
+			change.Action = LetGo
+			change.Object, change.Err = a.letGo(ctx, owner, object)
+		} else {
+			change.Err = a.delete(ctx, object)
+		}
+		if change.Err != nil {
+			change.Err = fmt.Errorf("cannot prune %s: %w", change.ID, change.Err)
+			change.Action = Failed
 		}
 		changes = append(changes, change)
 	}
-	return changes, nil
+	return changes
 }
 
-func (a *Applier) delete(ctx context.Context, object *unstructured.Unstructured) error {
-	err := a.writer.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{
-		UID:             new(object.GetUID()),
-		ResourceVersion: new(object.GetResourceVersion()),
-	})
+// Remove deletes what of the observed children would stay when the owner goes, since they have no owner reference and are
+// not to be left behind. Those that are being deleted already are counted in left, too.
+func (a *Applier) Remove(ctx context.Context, owner Owner, observed []*kube.Object) (left int, changes []Change) {
+	var doomed []*kube.Object
+	for _, object := range observed {
+		kind := a.options.Kinds[object.Kind]
+		if kind.Orphan || !owner.Owns(object, kind) || owner.refers(object) {
+			continue
+		}
+		left++
+		if !object.Deleting {
+			doomed = append(doomed, object)
+		}
+	}
+	return left, a.remove(ctx, owner, doomed)
+}
+
+func (a *Applier) delete(ctx context.Context, object *kube.Object) error {
+	err := a.writer.Delete(ctx, object)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

@@ -7,10 +7,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
-func keepNone(*unstructured.Unstructured) bool { return false }
+func keepNone(*kube.Object) bool { return false }
 
 // family applies three children of different kinds and returns them as they are, in the order in which they are given here.
 func (b *bench) family(t *testing.T) []*unstructured.Unstructured {
@@ -28,11 +29,20 @@ func (b *bench) family(t *testing.T) []*unstructured.Unstructured {
 	return children
 }
 
+func observeAll(t *testing.T, objects []*unstructured.Unstructured) []*kube.Object {
+	t.Helper()
+	observed := make([]*kube.Object, len(objects))
+	for i, object := range objects {
+		observed[i] = observe(t, object)
+	}
+	return observed
+}
+
 func TestPrune(t *testing.T) {
 	tests := map[string]struct {
 		reason string
 		limit  int
-		keep   func(*unstructured.Unstructured) bool
+		keep   func(*kube.Object) bool
 		// change makes something else of the children, before they are observed.
 		change func(t *testing.T, children []*unstructured.Unstructured)
 		want   []string
@@ -55,12 +65,12 @@ func TestPrune(t *testing.T) {
 		"above the limit with those that stay": {
 			reason: "only what would be deleted counts",
 			limit:  2,
-			keep:   func(child *unstructured.Unstructured) bool { return child.GetName() == "b" },
+			keep:   func(child *kube.Object) bool { return child.Name == "b" },
 			want:   []string{"DELETE configmaps/a", "DELETE serviceaccounts/c"},
 		},
 		"some are wanted": {
 			reason: "they stay",
-			keep:   func(child *unstructured.Unstructured) bool { return child.GetKind() != "Service" },
+			keep:   func(child *kube.Object) bool { return child.Kind.Kind != "Service" },
 			want:   []string{"DELETE services/b"},
 		},
 		"annotation gone": {
@@ -110,13 +120,11 @@ func TestPrune(t *testing.T) {
 			if tt.change != nil {
 				tt.change(t, children)
 			}
-			for i, child := range children {
-				children[i] = live(t, child)
-			}
+			observed := observeAll(t, children)
 			if tt.keep == nil {
 				tt.keep = keepNone
 			}
-			changes, err := bench.Prune(t.Context(), bench.owner, children, tt.keep)
+			changes, err := bench.Prune(t.Context(), bench.owner, observed, tt.keep)
 			limit, ok := errors.AsType[*PruneLimitError](err)
 			if diff := cmp.Diff(tt.err, limit); diff != "" || ok != (err != nil) {
 				t.Errorf("%s: got error %v; -want +got:\n%s", tt.reason, err, diff)
@@ -125,9 +133,9 @@ func TestPrune(t *testing.T) {
 				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
 			}
 			for _, change := range changes {
-				err := api.Get(t.Context(), client.ObjectKeyFromObject(change.Object), identify(change.Object))
-				if change.Action != Deleted || !apierrors.IsNotFound(err) {
-					t.Errorf("%s is %s, and reading it gives %v", change.Subject, change.Action, err)
+				found, err := shown.Get(t.Context(), change.ID)
+				if change.Action != Deleted || found != nil || err != nil {
+					t.Errorf("%s is %s, and reading it gives %v, %v", change.ID, change.Action, found, err)
 				}
 			}
 		})
@@ -138,6 +146,7 @@ func TestPrune(t *testing.T) {
 func TestPruneBehind(t *testing.T) {
 	bench := newBench(t, Options{})
 	children := bench.family(t)
+	observed := observeAll(t, children)
 	edit(t, children[0], func(found map[string]any) { set(t, found, "theirs", "metadata", "labels", "mine") })
 	if err := api.Delete(t.Context(), children[1].DeepCopy()); err != nil {
 		t.Fatal(err)
@@ -148,15 +157,15 @@ func TestPruneBehind(t *testing.T) {
 	}
 	create(t, bench.object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}`))
 
-	changes, err := bench.Prune(t.Context(), bench.owner, children, keepNone)
+	changes, err := bench.Prune(t.Context(), bench.owner, observed, keepNone)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]Action{}
 	for _, change := range changes {
-		got[change.Subject.Kind] = change.Action
+		got[change.ID.Kind] = change.Action
 		if change.Err != nil && !apierrors.IsConflict(change.Err) {
-			t.Errorf("%s: got %v, want a conflict", change.Subject, change.Err)
+			t.Errorf("%s: got %v, want a conflict", change.ID, change.Err)
 		}
 	}
 	want := map[string]Action{

@@ -2,11 +2,11 @@ package apply
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
 // StatusOptions say how a kind has its status.
@@ -20,53 +20,54 @@ type StatusOptions struct {
 }
 
 // Status makes status the part of object's status that is ours. It returns nil if it was so already, otherwise the
-// object as the API server has it now. What it returns and what was given share nothing.
-func (a *Applier) Status(ctx context.Context, object *unstructured.Unstructured, status map[string]any, options StatusOptions) (*unstructured.Unstructured, error) {
+// object as the API server has it now.
+func (a *Applier) Status(ctx context.Context, object *kube.Object, status map[string]any, options StatusOptions) (*kube.Object, error) {
 	dropNulls(status)
-	current, _ := object.Object["status"].(map[string]any)
-	completeConditions(status, current, object.GetGeneration(), options)
-	manager, subresource := a.manager, "status"
-	if !options.Subresource {
-		manager, subresource = a.manager+"/status", ""
+	value, err := object.Field("status")
+	if err != nil {
+		return nil, err
 	}
-	if statusHolds(object, status, manager, subresource) {
+	current, _ := value.(map[string]any)
+	completeConditions(status, current, object.Generation, options)
+	write := kube.Write{Manager: a.manager, Subresource: "status"}
+	if !options.Subresource {
+		write = kube.Write{Manager: a.manager + "/status"}
+	}
+	fields := object.ManagedFields(write.Manager, write.Subresource)
+	if statusHolds(fields, current, status) {
 		return nil, nil
 	}
-	patch := identify(object)
-	patch.Object["status"] = status
-	dropEmptied(managedFields(object, manager, subresource), patch.Object)
-	configuration := client.ApplyConfigurationFromUnstructured(patch)
-	var err error
-	if options.Subresource {
-		err = a.writer.Status().Apply(ctx, configuration, client.FieldOwner(manager), client.ForceOwnership)
-	} else {
-		err = a.writer.Apply(ctx, configuration, client.FieldOwner(manager), client.ForceOwnership)
-	}
+	written, err := a.writeStatus(ctx, object, fields, status, write)
 	if err != nil {
-		return nil, fmt.Errorf("cannot write the status of %s: %w", SubjectOf(object), err)
+		return nil, fmt.Errorf("cannot write the status of %s: %w", object, err)
 	}
-	return patch, nil
+	return written, nil
 }
 
-// statusHolds says whether object has status already, and nothing of ours beyond it.
-func statusHolds(object *unstructured.Unstructured, status map[string]any, manager, subresource string) bool {
-	fields := managedFields(object, manager, subresource)
+func (a *Applier) writeStatus(ctx context.Context, object *kube.Object, fields fieldSet, status map[string]any, write kube.Write) (*kube.Object, error) {
+	patch := map[string]any{
+		"apiVersion": object.Kind.GroupVersion().String(), "kind": object.Kind.Kind, "status": status,
+		"metadata": map[string]any{"name": object.Name, "uid": object.UID},
+	}
+	dropEmptied(fields, patch)
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode it: %w", err)
+	}
+	return a.writer.Apply(ctx, object.ID(), body, write)
+}
+
+// statusHolds says whether an object has status already, and nothing of ours beyond it.
+func statusHolds(fields fieldSet, current, status map[string]any) bool {
 	if fields == nil && len(status) == 0 {
 		return true
 	}
 	desired := map[string]any{"status": status}
-	current := map[string]any{"status": object.Object["status"]}
-	return covers(fields, current, desired) && within(fields, desired) && contains(fields, current, desired)
-}
-
-// identify returns an object with no more than what tells the API server which one is meant.
-func identify(object *unstructured.Unstructured) *unstructured.Unstructured {
-	id := &unstructured.Unstructured{Object: map[string]any{}}
-	id.SetGroupVersionKind(object.GroupVersionKind())
-	id.SetName(object.GetName())
-	id.SetNamespace(object.GetNamespace())
-	id.SetUID(object.GetUID())
-	return id
+	has := map[string]any{"status": nil}
+	if current != nil {
+		has["status"] = current
+	}
+	return covers(fields, has, desired) && within(fields, desired) && contains(fields, has, desired)
 }
 
 // completeConditions fills in what a pure function cannot know of its conditions: since when they are as they are, and

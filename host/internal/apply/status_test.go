@@ -170,7 +170,7 @@ func (b *bench) takeStep(t *testing.T, object *unstructured.Unstructured, option
 			t.Fatal(err)
 		}
 	}
-	written, err := b.Status(t.Context(), live(t, object), decode(t, step.status), options)
+	written, err := b.Status(t.Context(), observe(t, object), decode(t, step.status), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func (b *bench) takeStep(t *testing.T, object *unstructured.Unstructured, option
 		t.Errorf("%s: -want +got:\n%s", step.reason, diff)
 	}
 	if step.writes {
-		if diff := cmp.Diff(found, written); diff != "" {
+		if diff := cmp.Diff(observe(t, object), written, exported); diff != "" {
 			t.Errorf("%s: what it returns is what is there: -want +got:\n%s", step.reason, diff)
 		}
 	} else if written != nil {

@@ -17,7 +17,7 @@ func TestUnchanged(t *testing.T) {
 			}
 			bench.requests.take()
 			if got := bench.applyOneOf(t, child); got != Unchanged {
-				t.Errorf("got %s, want %s; our fields are %v", got, Unchanged, managedFields(live(t, child), bench.manager, ""))
+				t.Errorf("got %s, want %s; our fields are %v", got, Unchanged, observe(t, child).ManagedFields(bench.manager, ""))
 			}
 			if diff := cmp.Diff([]string(nil), bench.requests.take()); diff != "" {
 				t.Errorf("requests: -want +got:\n%s", diff)

@@ -179,7 +179,7 @@ func (d *demo) sayWhatToTry(ctx context.Context, sample *unstructured.Unstructur
 func (d *demo) kinds() []string {
 	var kinds []string
 	for _, controller := range d.conf.Controllers {
-		for _, kind := range slices.Concat(controller.For, controller.Owns) {
+		for _, kind := range slices.Concat(controller.For, controller.OwnedKinds()) {
 			name := strings.ToLower(kind.Kind)
 			if len(controller.Owns) > 0 && !slices.Contains(kinds, name) {
 				kinds = append(kinds, name)
@@ -195,7 +195,7 @@ func (d *demo) kinds() []string {
 // child returns a child of the object, nil if it has none.
 func (d *demo) child(ctx context.Context, object *unstructured.Unstructured) (child *unstructured.Unstructured) {
 	for _, controller := range d.conf.Controllers {
-		for _, kind := range controller.Owns {
+		for _, kind := range controller.OwnedKinds() {
 			list := &unstructured.UnstructuredList{}
 			list.SetGroupVersionKind(kind.Schema())
 			if d.client.List(ctx, list, client.InNamespace(object.GetNamespace())) != nil {

@@ -211,6 +211,30 @@ func TestParseFaults(t *testing.T) {
 				{Line: 9, Column: 7, Message: `modules.m.limits.logLines: Invalid value: "0": want a whole number above zero`},
 			},
 		},
+		"bad limits of a controller": {
+			reason: "what it has from the module is told of there alone",
+			file: strings.Replace(header, `m.wasm"`, `m.wasm", limits: {fuel: lots, timeout: 5 s}`, 1) + "controllers:\n" +
+				strings.TrimSuffix(controller, "}") + ", limits: {timeout: 6 s}}\n",
+			want: []FaultError{
+				{Line: 4, Column: 41, Message: `modules.m.limits.fuel: Invalid value: "lots": want a number like "500M"`},
+				{Line: 4, Column: 53, Message: `modules.m.limits.timeout: Invalid value: "5 s": want a duration above zero like "30s"`},
+				{Line: 6, Column: 67, Message: `controllers[0].limits.timeout: Invalid value: "6 s": want a duration above zero like "30s"`},
+			},
+		},
+		"bad ways to keep children": {
+			reason: "a strategy that comes later must not be taken for the one that is there",
+			file: header + "controllers:\n" + strings.TrimSuffix(controller, "}") +
+				", owns: [{apiVersion: v1, kind: Pod, updateStrategy: RollingRecreate, ownerReference: None, namespaces: [\"*\", \"a*\"]}]}\n",
+			want: []FaultError{
+				{Line: 6, Column: 93, Message: `controllers[0].owns[0].updateStrategy: Unsupported value: "RollingRecreate": supported values: "InPlace", "Recreate", "OnDelete"`},
+				{Line: 6, Column: 126, Message: `controllers[0].owns[0].ownerReference: Unsupported value: "None": supported values: "Controller", "Owner"`},
+				{
+					Line: 6, Column: 166, Message: `controllers[0].owns[0].namespaces[1]: Invalid value: "a*": a lowercase RFC 1123 label must consist of ` +
+						`lower case alphanumeric characters or '-', and must start and end with an alphanumeric character ` +
+						`(e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`,
+				},
+			},
+		},
 		"unknown isolation": {
 			reason: "it must not be taken for the safe one, nor for the other",
 			file:   strings.Replace(header, `m.wasm"`, `m.wasm", isolation: none`, 1) + "controllers:\n" + controller + "\n",
@@ -293,13 +317,10 @@ func TestFaultPlace(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	modules := map[string]Module{"m": {
-		Source: "file://m.wasm",
-		Limits: Limits{
-			Memory: "64Mi", Fuel: "1G", Timeout: "5s", Request: "16Mi", Response: "4Mi", Tables: "1M", LogLines: "1k", LogBytes: "256Ki",
-		},
-		Isolation: "hermetic",
-	}}
+	limits := Limits{
+		Memory: "64Mi", Fuel: "1G", Timeout: "5s", Request: "16Mi", Response: "4Mi", Tables: "1M", LogLines: "1k", LogBytes: "256Ki",
+	}
+	modules := map[string]Module{"m": {Source: "file://m.wasm", Limits: limits, Isolation: "hermetic"}}
 	pod := []GroupVersionKind{{"v1", "Pod"}}
 	tests := map[string]struct {
 		reason string
@@ -312,7 +333,7 @@ func TestParse(t *testing.T) {
 			want: Config{
 				APIVersion: APIVersion, Kind: Kind, Modules: modules,
 				Controllers: []Controller{{
-					Name: "c", Module: "m", For: pod, Workers: 4, Resync: "10h", Prune: Prune{MaxPerReconcile: 100},
+					Name: "c", Module: "m", For: pod, Workers: 4, Resync: "10h", Prune: Prune{MaxPerReconcile: 100}, Limits: limits,
 				}},
 			},
 		},
@@ -322,8 +343,9 @@ func TestParse(t *testing.T) {
 				modules: {m: {source: "file://m.wasm", isolation: pooled, limits: {memory: 1Mi, fuel: 2M,
 				timeout: 1m30s, request: 1k, response: "2000", tables: "10", logLines: "20", logBytes: 3k}}},
 				controllers: [{name: c, module: m, for: [{apiVersion: v1, kind: Pod}, {apiVersion: apps/v1, kind: Deployment}],
-				owns: [{apiVersion: v1, kind: ConfigMap}], clock: true, adopt: true, prune: {maxPerReconcile: 1}, workers: 1,
-				resync: 1m, settings: {a: 1}}]}`,
+				owns: [{apiVersion: v1, kind: ConfigMap}, {apiVersion: v1, kind: Secret, namespaces: [a, "*"],
+				updateStrategy: OnDelete, ownerReference: Owner, prune: {orphan: true}}], clock: true, finalize: true, adopt: true,
+				prune: {maxPerReconcile: 1}, limits: {fuel: 3G, timeout: 2s}, workers: 1, resync: 1m, settings: {a: 1}}]}`,
 			want: Config{
 				APIVersion: APIVersion, Kind: Kind,
 				Modules: map[string]Module{"m": {
@@ -335,9 +357,18 @@ func TestParse(t *testing.T) {
 				}},
 				Controllers: []Controller{{
 					Name: "c", Module: "m",
-					For:   []GroupVersionKind{{"v1", "Pod"}, {"apps/v1", "Deployment"}},
-					Owns:  []GroupVersionKind{{"v1", "ConfigMap"}},
-					Clock: true, Adopt: true, Workers: 1, Resync: "1m", Prune: Prune{MaxPerReconcile: 1},
+					For: []GroupVersionKind{{"v1", "Pod"}, {"apps/v1", "Deployment"}},
+					Owns: []Owned{
+						{GroupVersionKind: GroupVersionKind{"v1", "ConfigMap"}, UpdateStrategy: UpdateInPlace, OwnerReference: OwnerReferenceController},
+						{
+							GroupVersionKind: GroupVersionKind{"v1", "Secret"}, Namespaces: []string{"a", "*"},
+							UpdateStrategy: UpdateOnDelete, OwnerReference: OwnerReferenceOwner, Prune: OwnedPrune{Orphan: true},
+						},
+					},
+					Clock: true, Finalize: true, Adopt: true, Workers: 1, Resync: "1m", Prune: Prune{MaxPerReconcile: 1},
+					Limits: Limits{
+						Memory: "1Mi", Fuel: "3G", Timeout: "2s", Request: "1k", Response: "2000", Tables: "10", LogLines: "20", LogBytes: "3k",
+					},
 					Settings: json.RawMessage(`{"a":1}`),
 				}},
 			},
@@ -348,7 +379,7 @@ func TestParse(t *testing.T) {
 			want: Config{
 				APIVersion: APIVersion, Kind: Kind, Modules: modules,
 				Controllers: []Controller{{
-					Name: "c", Module: "m", For: pod, Workers: 4, Resync: "10h", Prune: Prune{MaxPerReconcile: 100},
+					Name: "c", Module: "m", For: pod, Workers: 4, Resync: "10h", Prune: Prune{MaxPerReconcile: 100}, Limits: limits,
 				}},
 			},
 		},
@@ -359,7 +390,7 @@ func TestParse(t *testing.T) {
 			want: Config{
 				APIVersion: APIVersion, Kind: Kind, Modules: modules,
 				Controllers: []Controller{{
-					Name: "c", Module: "m", For: pod, Workers: 4, Resync: "10h", Prune: Prune{MaxPerReconcile: 100},
+					Name: "c", Module: "m", For: pod, Workers: 4, Resync: "10h", Prune: Prune{MaxPerReconcile: 100}, Limits: limits,
 					Settings: json.RawMessage(`{"z":"\u0001\u0007\"é","date":"2020-01-01","quote\"":"off",` +
 						`"big":9223372036854775807,"small":1.5,"hex":16,"none":null,"list":[true,{}],"for":{"a":"b"}}`),
 				}},

@@ -16,22 +16,35 @@ const (
 	DefaultMaxPerReconcile          = 100
 )
 
+var defaultLimits = Limits{
+	Memory: DefaultMemory, Fuel: DefaultFuel, Timeout: DefaultTimeout, Request: DefaultRequest, Response: DefaultResponse,
+	Tables: DefaultTables, LogLines: DefaultLogLines, LogBytes: DefaultLogBytes,
+}
+
+func (l *Limits) setDefaults(defaults Limits) {
+	setDefault(&l.Memory, defaults.Memory)
+	setDefault(&l.Fuel, defaults.Fuel)
+	setDefault(&l.Timeout, defaults.Timeout)
+	setDefault(&l.Request, defaults.Request)
+	setDefault(&l.Response, defaults.Response)
+	setDefault(&l.Tables, defaults.Tables)
+	setDefault(&l.LogLines, defaults.LogLines)
+	setDefault(&l.LogBytes, defaults.LogBytes)
+}
+
 func (c *Config) setDefaults() {
 	for name, module := range c.Modules {
-		limits := &module.Limits
-		setDefault(&limits.Memory, DefaultMemory)
-		setDefault(&limits.Fuel, DefaultFuel)
-		setDefault(&limits.Timeout, DefaultTimeout)
-		setDefault(&limits.Request, DefaultRequest)
-		setDefault(&limits.Response, DefaultResponse)
-		setDefault(&limits.Tables, DefaultTables)
-		setDefault(&limits.LogLines, DefaultLogLines)
-		setDefault(&limits.LogBytes, DefaultLogBytes)
+		module.Limits.setDefaults(defaultLimits)
 		setDefault(&module.Isolation, DefaultIsolation)
 		c.Modules[name] = module
 	}
 	for i := range c.Controllers {
 		controller := &c.Controllers[i]
+		controller.Limits.setDefaults(c.Modules[controller.Module].Limits)
+		for j := range controller.Owns {
+			setDefault(&controller.Owns[j].UpdateStrategy, UpdateInPlace)
+			setDefault(&controller.Owns[j].OwnerReference, OwnerReferenceController)
+		}
 		setDefault(&controller.Workers, DefaultWorkers)
 		setDefault(&controller.Resync, DefaultResync)
 		setDefault(&controller.Prune.MaxPerReconcile, DefaultMaxPerReconcile)

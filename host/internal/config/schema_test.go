@@ -56,6 +56,10 @@ func generateSchema(t *testing.T) *jsonschema.Schema {
 	source.Pattern = "^" + fileScheme + "."
 	isolation, _ := schema.Definitions["Module"].Properties.Get("isolation")
 	isolation.Enum = []any{"hermetic", "pooled"}
+	strategy, _ := schema.Definitions["Owned"].Properties.Get("updateStrategy")
+	strategy.Enum = []any{UpdateInPlace, UpdateRecreate, UpdateOnDelete}
+	reference, _ := schema.Definitions["Owned"].Properties.Get("ownerReference")
+	reference.Enum = []any{OwnerReferenceController, OwnerReferenceOwner}
 	controllers, _ := schema.Properties.Get("controllers")
 	controllers.MinItems = new(uint64(1))
 	oneOrMany(schema.Definitions["Controller"], "for")

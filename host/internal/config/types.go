@@ -31,7 +31,7 @@ type Config struct {
 type Module struct {
 	// Source is where the module comes from: file://PATH. A relative path starts at the config file.
 	Source string `json:"source"`
-	// Limits bound each call.
+	// Limits bound each call, unless a controller says otherwise.
 	Limits Limits `json:"limits,omitzero"`
 	// Isolation is what a call may see of those before it: hermetic (nothing) or pooled (whatever they left in the
 	// instance; for comparison only). Default hermetic.
@@ -68,21 +68,69 @@ type Controller struct {
 	// For is the kind that is reconciled, or a list of kinds.
 	For []GroupVersionKind `json:"for"`
 	// Owns are the kinds that the module may return as children, one version per kind. They are watched.
-	Owns []GroupVersionKind `json:"owns,omitempty"`
+	Owns []Owned `json:"owns,omitempty"`
 	// Clock gives the module the time, and lets it ask to be called again after some time. Without it the same request
 	// always has the same answer. Default false.
 	Clock bool `json:"clock,omitempty"`
+	// Finalize has the module asked what is to be done before an object goes: the object gets a finalizer, and is
+	// reconciled with finalizing true until the answer says finalized. Default false.
+	Finalize bool `json:"finalize,omitempty"`
 	// Adopt lets the controller take over an object that it wants as a child, that exists already, and that nobody
 	// controls. Default false: such an object is left alone, and an event says so.
 	Adopt bool `json:"adopt,omitempty"`
 	// Prune says how children that a module no longer wants are deleted.
 	Prune Prune `json:"prune,omitzero"`
+	// Limits bound each call for this controller. What it leaves out is as the module has it.
+	Limits Limits `json:"limits,omitzero"`
 	// Workers is how many objects are reconciled at the same time. Default 4.
 	Workers int `json:"workers,omitempty"`
 	// Resync is the time after which an object is looked at again though nothing happened. Default 10h.
 	Resync Duration `json:"resync,omitempty"`
 	// Settings are handed to the module as they are: an object of the module's own form.
 	Settings json.RawMessage `json:"settings,omitempty"`
+}
+
+// OwnedKinds returns the kinds of Owns.
+func (c *Controller) OwnedKinds() []GroupVersionKind {
+	kinds := make([]GroupVersionKind, len(c.Owns))
+	for i, owned := range c.Owns {
+		kinds[i] = owned.GroupVersionKind
+	}
+	return kinds
+}
+
+// Owned is a kind that children may have, and how they are kept.
+type Owned struct {
+	GroupVersionKind `json:",inline"`
+	// Namespaces are the namespaces, beside the object's own, that children of this kind may be in; "*" stands for all.
+	// Default: none for a namespaced object, all for a cluster-scoped one.
+	Namespaces []string `json:"namespaces,omitempty"`
+	// UpdateStrategy says how a child that differs from what the module wants is made so: InPlace (change it), Recreate
+	// (change it, and where a field is immutable delete it and make it anew) or OnDelete (leave it until somebody has
+	// deleted it, then make it anew). Default InPlace.
+	UpdateStrategy string `json:"updateStrategy,omitempty"`
+	// OwnerReference says what a child's owner reference says of the object: Controller, or Owner, for children that have
+	// another controller or none. Default Controller.
+	OwnerReference string `json:"ownerReference,omitempty"`
+	// Prune says what becomes of children of this kind that are no longer wanted.
+	Prune OwnedPrune `json:"prune,omitzero"`
+}
+
+// The values of Owned.UpdateStrategy and of Owned.OwnerReference.
+const (
+	UpdateInPlace  = "InPlace"
+	UpdateRecreate = "Recreate"
+	UpdateOnDelete = "OnDelete"
+
+	OwnerReferenceController = "Controller"
+	OwnerReferenceOwner      = "Owner"
+)
+
+// OwnedPrune says what becomes of children that are no longer wanted.
+type OwnedPrune struct {
+	// Orphan leaves them behind, and likewise when the object is deleted: the child is not deleted but given up. Default
+	// false.
+	Orphan bool `json:"orphan,omitempty"`
 }
 
 // Prune bounds the deletion of children.

@@ -53,18 +53,27 @@ func exactly(path *field.Path, got, want string) field.ErrorList {
 
 func (m Module) validate(path *field.Path) field.ErrorList {
 	faults := validateSource(path.Child("source"), m.Source)
-	limits := path.Child("limits")
-	faults = append(faults, validateSize(limits.Child("memory"), m.Limits.Memory)...)
-	faults = append(faults, validateSize(limits.Child("request"), m.Limits.Request)...)
-	faults = append(faults, validateSize(limits.Child("response"), m.Limits.Response)...)
-	faults = append(faults, validateSize(limits.Child("logBytes"), m.Limits.LogBytes)...)
-	faults = append(faults, validateCount(limits.Child("fuel"), m.Limits.Fuel, math.MaxInt64)...)
-	faults = append(faults, validateCount(limits.Child("tables"), m.Limits.Tables, math.MaxUint32)...)
-	faults = append(faults, validateCount(limits.Child("logLines"), m.Limits.LogLines, math.MaxInt32)...)
-	if m.Isolation != "hermetic" && m.Isolation != "pooled" {
-		faults = append(faults, field.NotSupported(path.Child("isolation"), m.Isolation, []string{"hermetic", "pooled"}))
-	}
-	return append(faults, validateDuration(limits.Child("timeout"), m.Limits.Timeout)...)
+	faults = append(faults, m.Limits.validate(path.Child("limits"))...)
+	return append(faults, oneOf(path.Child("isolation"), m.Isolation, "hermetic", "pooled")...)
+}
+
+func (l Limits) validate(path *field.Path) field.ErrorList {
+	faults := validateSize(path.Child("memory"), l.Memory)
+	faults = append(faults, validateSize(path.Child("request"), l.Request)...)
+	faults = append(faults, validateSize(path.Child("response"), l.Response)...)
+	faults = append(faults, validateSize(path.Child("logBytes"), l.LogBytes)...)
+	faults = append(faults, validateCount(path.Child("fuel"), l.Fuel, math.MaxInt64)...)
+	faults = append(faults, validateCount(path.Child("tables"), l.Tables, math.MaxUint32)...)
+	faults = append(faults, validateCount(path.Child("logLines"), l.LogLines, math.MaxInt32)...)
+	return append(faults, validateDuration(path.Child("timeout"), l.Timeout)...)
+}
+
+// validateBeside leaves out the faults of the module's limits, which are told of there.
+func (l Limits) validateBeside(module Limits, path *field.Path) field.ErrorList {
+	told := module.validate(path)
+	return slices.DeleteFunc(l.validate(path), func(fault *field.Error) bool {
+		return slices.ContainsFunc(told, func(other *field.Error) bool { return *other == *fault })
+	})
 }
 
 func validateCount(path *field.Path, count Count, most int64) field.ErrorList {
@@ -124,7 +133,10 @@ func (c *Controller) validate(path *field.Path, modules map[string]Module) field
 		faults = append(faults, field.Required(path.Child("for"), "a controller reconciles at least one kind"))
 	}
 	faults = append(faults, validateKinds(path.Child("for"), c.For)...)
-	faults = append(faults, validateKinds(path.Child("owns"), c.Owns)...)
+	faults = append(faults, c.validateOwns(path.Child("owns"))...)
+	if module, ok := modules[c.Module]; ok { // else there is nothing to complete the limits from
+		faults = append(faults, c.Limits.validateBeside(module.Limits, path.Child("limits"))...)
+	}
 	if c.Workers < 0 {
 		faults = append(faults, field.Invalid(path.Child("workers"), c.Workers, "must not be negative"))
 	}
@@ -135,6 +147,28 @@ func (c *Controller) validate(path *field.Path, modules map[string]Module) field
 		faults = append(faults, field.Invalid(path.Child("settings"), string(settings), "must be an object"))
 	}
 	return append(faults, validateDuration(path.Child("resync"), c.Resync)...)
+}
+
+func (c *Controller) validateOwns(path *field.Path) field.ErrorList {
+	var faults field.ErrorList
+	for i, owned := range c.Owns {
+		item := path.Index(i)
+		faults = append(faults, oneOf(item.Child("updateStrategy"), owned.UpdateStrategy, UpdateInPlace, UpdateRecreate, UpdateOnDelete)...)
+		faults = append(faults, oneOf(item.Child("ownerReference"), owned.OwnerReference, OwnerReferenceController, OwnerReferenceOwner)...)
+		for j, namespace := range owned.Namespaces {
+			if messages := validation.IsDNS1123Label(namespace); namespace != "*" && len(messages) > 0 {
+				faults = append(faults, field.Invalid(item.Child("namespaces").Index(j), namespace, strings.Join(messages, "; ")))
+			}
+		}
+	}
+	return append(faults, validateKinds(path, c.OwnedKinds())...)
+}
+
+func oneOf(path *field.Path, got string, allowed ...string) field.ErrorList {
+	if slices.Contains(allowed, got) {
+		return nil
+	}
+	return field.ErrorList{field.NotSupported(path, got, allowed)}
 }
 
 func validateName(path *field.Path, name string) field.ErrorList {

@@ -4,17 +4,19 @@ package engine
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/guest"
+	"github.com/wasmloop/wasmloop/host/internal/kube"
+	"github.com/wasmloop/wasmloop/host/internal/reconcile"
 )
 
 // Options are the optional settings of an Engine.
@@ -27,7 +29,8 @@ type Options struct {
 	LeaderElection bool
 	// LeaderElectionNamespace is the namespace of the Lease. Empty: that of the Pod that the host runs in.
 	LeaderElectionNamespace string
-	// CacheDir is where compiled modules are kept. Empty: in memory only.
+	// CacheDir is where compiled modules are kept, and what needs not be reconciled again by the next process. Empty: in
+	// memory only.
 	CacheDir string
 	// Log takes the log. The zero value discards it.
 	Log logr.Logger
@@ -46,13 +49,19 @@ type Engine struct {
 	modules map[string]*module // by controller
 	kinds   *kinds
 	events  *events
-	indexed *indexes
+	client  *kube.Client
+	cache   *kube.Cache
 	config  *config.Config
 	log     logr.Logger
+	// cacheDir is where compiled modules and outcomes are kept.
+	cacheDir string
+	idler    idler
+	// loading is done when all modules are loaded.
+	loading sync.WaitGroup
 }
 
-// New returns an Engine that runs conf's controllers against the cluster of cluster. It loads the modules; one that
-// cannot be loaded makes its controllers' reconciles fail, and leaves the others alone.
+// New returns an Engine that runs conf's controllers against the cluster of cluster. It begins to load the modules; one
+// that cannot be loaded makes its controllers' reconciles fail, and leaves the others alone.
 func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options Options) (*Engine, error) {
 	cluster = rest.CopyConfig(cluster)
 	// The API server's priority and fairness limits clients better than a client does itself.
@@ -62,7 +71,11 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up the connection to the cluster: %w", err)
 	}
-	e := &Engine{manager: mgr, config: conf, log: options.Log, indexed: &indexes{cache: mgr.GetCache()}}
+	e := &Engine{manager: mgr, config: conf, log: options.Log, cacheDir: options.CacheDir}
+	if e.client, err = kube.NewClient(cluster, mgr.GetHTTPClient(), mgr.GetRESTMapper()); err != nil {
+		return nil, err
+	}
+	e.cache = kube.NewCache(e.client, reconcile.IndexKeys)
 	if e.kinds, err = newKinds(cluster, mgr); err != nil {
 		return nil, err
 	}
@@ -78,14 +91,7 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 
 func managerOptions(options Options) manager.Options {
 	return manager.Options{
-		Logger: options.Log,
-		Cache: cache.Options{
-			// Resync is each controller's own: a resync of the informers would wake all at once.
-			SyncPeriod:       new(time.Duration(0)),
-			DefaultTransform: trim,
-			// Nothing that comes out of the cache is ever changed; see package apply.
-			DefaultUnsafeDisableDeepCopy: new(true),
-		},
+		Logger:                        options.Log,
 		Metrics:                       server.Options{BindAddress: orNone(options.MetricsAddress)},
 		HealthProbeBindAddress:        orNone(options.HealthAddress),
 		LeaderElection:                options.LeaderElection,
@@ -111,6 +117,9 @@ func (e *Engine) register() error {
 	if err := e.manager.AddReadyzCheck("caches", e.ready); err != nil {
 		return fmt.Errorf("cannot add the readiness check: %w", err)
 	}
+	if err := e.manager.Add(&e.idler); err != nil {
+		return fmt.Errorf("cannot add what gives memory back: %w", err)
+	}
 	for _, entry := range e.config.Controllers {
 		if err := e.manager.Add(&runner{engine: e, entry: entry, module: e.modules[entry.Name]}); err != nil {
 			return fmt.Errorf("cannot add controller %s: %w", entry.Name, err)
@@ -122,7 +131,10 @@ func (e *Engine) register() error {
 // Start runs the controllers until ctx is done.
 func (e *Engine) Start(ctx context.Context) error {
 	defer e.events.stop()
-	defer func() { _ = e.runtime.Close(context.WithoutCancel(ctx)) }() // the process ends, or the next Engine starts afresh
+	defer func() {
+		e.loading.Wait()
+		_ = e.runtime.Close(context.WithoutCancel(ctx)) // the process ends, or the next Engine starts afresh
+	}()
 	if err := e.manager.Start(ctx); err != nil {
 		return fmt.Errorf("cannot run the controllers: %w", err)
 	}

@@ -5,11 +5,12 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
 // maxMessage is the longest message that the API server takes in an event, in bytes.
@@ -43,9 +44,9 @@ func (e *events) recorder(controller string) recorder {
 type recorder struct{ recorder record.EventRecorder }
 
 // Event records an event on an object.
-func (r recorder) Event(object *unstructured.Unstructured, eventType, reason, message string) {
+func (r recorder) Event(object *kube.Object, eventType, reason, message string) {
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage-len("…")], "") + "…"
 	}
-	r.recorder.Event(object, eventType, reason, message)
+	r.recorder.Event(object.Reference(), eventType, reason, message)
 }

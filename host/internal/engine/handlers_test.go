@@ -1,19 +1,21 @@
 package engine
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
 )
 
@@ -23,19 +25,19 @@ var (
 )
 
 // childOf returns a ConfigMap with an owner reference.
-func childOf(apiVersion, kind string, controller bool) *unstructured.Unstructured {
-	child := objectOf(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"})
-	child.SetNamespace("n")
-	child.SetName("c")
-	child.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: apiVersion, Kind: kind, Name: "o", UID: "u", Controller: &controller}})
-	return child
+func childOf(apiVersion, kind string, controller bool) *kube.Object {
+	return &kube.Object{
+		Kind:           schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"},
+		NamespacedName: types.NamespacedName{Namespace: "n", Name: "c"},
+		Owners:         []kube.Owner{{APIVersion: apiVersion, Kind: kind, Name: "o", UID: "u", Controller: controller}},
+	}
 }
 
 func TestOwners(t *testing.T) {
 	inNamespace := key{modern, types.NamespacedName{Namespace: "n", Name: "o"}}
 	tests := map[string]struct {
 		reason string
-		child  *unstructured.Unstructured
+		child  *kube.Object
 		want   []key
 	}{
 		"its controller":              {"it is to look after the child", childOf("engine.test/v1", "Modern", true), []key{inNamespace}},
@@ -44,13 +46,13 @@ func TestOwners(t *testing.T) {
 		"an owner, not a controller":  {"somebody else looks after the child", childOf("engine.test/v1", "Modern", false), nil},
 		"of another kind":             {"we do not reconcile it", childOf("engine.test/v1", "Other", true), nil},
 		"of that kind, other group":   {"we do not reconcile it", childOf("other.test/v1", "Modern", true), nil},
-		"nobody":                      {"it is not a child", objectOf(modern), nil},
+		"nobody":                      {"it is not a child", &kube.Object{Kind: modern}, nil},
 		"with a version that is none": {"whoever wrote it, it does no harm", childOf("a/b/c", "Modern", true), nil},
 	}
 	owners := ownersAmong([]reconcile.Kind{{GroupVersionKind: modern, Namespaced: true}, {GroupVersionKind: plain}})
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, owners(t.Context(), tt.child)); diff != "" {
+			if diff := cmp.Diff(tt.want, owners(tt.child)); diff != "" {
 				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
 			}
 		})
@@ -60,24 +62,29 @@ func TestOwners(t *testing.T) {
 // TestOwnedHandler follows a child through its events.
 func TestOwnedHandler(t *testing.T) {
 	owner := key{modern, types.NamespacedName{Namespace: "n", Name: "o"}}
-	var gone []key
-	handler := ownedHandler([]reconcile.Kind{{GroupVersionKind: modern, Namespaced: true}}, func(k key, _ *unstructured.Unstructured) { gone = append(gone, k) })
+	waiting := key{plain, types.NamespacedName{Name: "w"}}
+	var gone []bool
+	seen := func(_ *kube.Object, isGone bool) []key {
+		gone = append(gone, isGone)
+		return []key{waiting}
+	}
+	handler := ownedHandler([]reconcile.Kind{{GroupVersionKind: modern, Namespaced: true}}, seen)
 	ours, orphan := childOf("engine.test/v1", "Modern", true), childOf("engine.test/v1", "Modern", false)
 	tests := map[string]struct {
 		reason string
 		happen func(q queue)
 		woken  []key
-		gone   []key
+		gone   []bool
 	}{
 		"created": {"its owner waits to see it", func(q queue) {
-			handler.Create(t.Context(), event.TypedCreateEvent[*unstructured.Unstructured]{Object: ours}, q)
-		}, []key{owner}, nil},
+			handler.Create(t.Context(), event.TypedCreateEvent[*kube.Object]{Object: ours}, q)
+		}, []key{owner, waiting}, []bool{false}},
 		"orphaned": {"its owner wants to know", func(q queue) {
-			handler.Update(t.Context(), event.TypedUpdateEvent[*unstructured.Unstructured]{ObjectOld: ours, ObjectNew: orphan}, q)
-		}, []key{owner}, nil},
+			handler.Update(t.Context(), event.TypedUpdateEvent[*kube.Object]{ObjectOld: ours, ObjectNew: orphan}, q)
+		}, []key{owner, waiting}, []bool{false, false}},
 		"deleted": {"its owner makes it again, and must not wait to see it", func(q queue) {
-			handler.Delete(t.Context(), event.TypedDeleteEvent[*unstructured.Unstructured]{Object: ours}, q)
-		}, []key{owner}, []key{owner}},
+			handler.Delete(t.Context(), event.TypedDeleteEvent[*kube.Object]{Object: ours}, q)
+		}, []key{owner, waiting}, []bool{true}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -91,30 +98,27 @@ func TestOwnedHandler(t *testing.T) {
 				woken = append(woken, k)
 				queue.Done(k)
 			}
-			if diff := cmp.Diff([][]key{tt.woken, tt.gone}, [][]key{woken, gone}); diff != "" {
+			if diff := cmp.Diff([]any{tt.woken, tt.gone}, []any{woken, gone}); diff != "" {
 				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
 			}
 		})
 	}
 }
 
-// TestTrim gives the cache what is no object too: it gets the last known state of what was deleted unseen.
-func TestTrim(t *testing.T) {
-	object := objectOf(modern)
-	object.SetManagedFields([]metav1.ManagedFieldsEntry{
-		{Manager: "kubectl", Operation: "Update"}, {Manager: "wasmloop/c", Operation: "Apply", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`)},
-	})
-	got, err := trim(object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := objectOf(modern)
-	want.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "wasmloop/c", Operation: "Apply", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`)}})
-	if diff := cmp.Diff(any(want), got); diff != "" {
+// TestWatchSource gives the handler what informers give when a deletion was missed: the last known state.
+func TestWatchSource(t *testing.T) {
+	var gone []string
+	handler := &childHandler{gone: handler.TypedFuncs[*kube.Object, key]{
+		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*kube.Object], _ queue) {
+			gone = append(gone, e.Object.Name)
+		},
+	}}
+	events := (&watchSource{handler: handler}).events(t.Context(), nil)
+	events.OnDelete(childOf("engine.test/v1", "Modern", true))
+	events.OnDelete(toolscache.DeletedFinalStateUnknown{Obj: childOf("engine.test/v1", "Modern", true)})
+	events.OnDelete("something else")
+	if diff := cmp.Diff([]string{"c", "c"}, gone); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
-	}
-	if got, err := trim("something else"); got != "something else" || err != nil {
-		t.Errorf("got %v and error %v, want it as it was", got, err)
 	}
 }
 
@@ -133,7 +137,7 @@ func TestEventMessage(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			fake := record.NewFakeRecorder(1)
-			recorder{fake}.Event(objectOf(modern), "Normal", "R", tt.message)
+			recorder{fake}.Event(&kube.Object{Kind: modern}, "Normal", "R", tt.message)
 			got := strings.TrimPrefix(<-fake.Events, "Normal R ")
 			if diff := cmp.Diff(tt.want, got); diff != "" || len(got) > maxMessage || !utf8.ValidString(got) {
 				t.Errorf("%s: %d bytes: -want +got:\n%s", tt.reason, len(got), diff)

@@ -13,17 +13,25 @@ import (
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
-// module is a module of the config. It implements reconcile.Module.
+// module is a module of the config, as one controller calls it. It implements reconcile.Module.
 type module struct {
 	name   string
 	digest string
+	limits guest.Limits
+	// loaded is closed when guest or err is set. Who has not seen that reads neither.
+	loaded chan struct{}
 	guest  *guest.Module
 	// err is why guest is nil.
 	err error
 }
 
-// Call calls the module.
+// Call calls the module, as soon as it is loaded.
 func (m *module) Call(ctx context.Context, request []byte, log func(level abi.Level, line string)) ([]byte, error) {
+	select {
+	case <-m.loaded:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if m.err != nil {
 		return nil, m.err
 	}
@@ -47,44 +55,55 @@ func (e *notLoadedError) Unwrap() error { return e.cause }
 // Terminal is true: trying again does not load the module.
 func (e *notLoadedError) Terminal() bool { return true }
 
-// loadModules loads the module of each controller. Controllers of one module share what it takes.
+// loadModules fetches the module of each controller and has them loaded, which takes longer, while the host connects to
+// the cluster and fills its caches. Controllers of one module share what it takes.
 func (e *Engine) loadModules(ctx context.Context) {
 	e.modules = map[string]*module{}
-	for _, controller := range e.config.Controllers {
-		e.modules[controller.Name] = e.loadModule(ctx, controller.Name, controller.Module)
+	fetched := make([]func(), len(e.config.Controllers))
+	for i, controller := range e.config.Controllers {
+		m := &module{name: controller.Module, loaded: make(chan struct{})}
+		e.modules[controller.Name] = m
+		code, err := m.fetch(ctx, e.config.Modules[m.name].Source, controller.Limits)
+		fetched[i] = func() { e.load(ctx, controller.Name, m, code, err) }
 	}
-	// Compiling takes far more memory than all that comes after it; what it leaves behind would stay resident for long.
-	debug.FreeOSMemory()
+	e.loading.Go(func() {
+		for _, load := range fetched {
+			load()
+		}
+		// Compiling takes far more memory than all that comes after it; what it leaves behind would stay resident for long.
+		debug.FreeOSMemory()
+	})
 }
 
-func (e *Engine) loadModule(ctx context.Context, controller, name string) *module {
-	start, entry := time.Now(), e.config.Modules[name]
-	m := &module{name: name}
-	if err := m.load(ctx, e.runtime, entry); err != nil {
-		m.err = &notLoadedError{name, err}
-		e.log.Error(err, "module cannot be loaded; its controllers say so on each object, the others go on",
-			"controller", controller, "module", name, "source", entry.Source)
-		return m
+func (m *module) fetch(ctx context.Context, url string, limits config.Limits) (code []byte, err error) {
+	if m.limits, err = guestLimits(limits); err != nil {
+		return nil, err
 	}
-	restoring, why := m.guest.Restoring()
-	moduleInfo.WithLabelValues(name, m.digest, string(m.guest.Tier()), restoring).Set(1)
-	e.log.Info("module loaded", "controller", controller, "module", name, "digest", m.digest, "tier", string(m.guest.Tier()),
-		"restoring", restoring, "because", why, "seconds", time.Since(start).Seconds())
-	return m
-}
-
-func (m *module) load(ctx context.Context, runtime *guest.Runtime, entry config.Module) error {
-	limits, err := guestLimits(entry.Limits)
+	fetched, err := source.Fetch(ctx, url)
 	if err != nil {
-		return err
-	}
-	fetched, err := source.Fetch(ctx, entry.Source)
-	if err != nil {
-		return err
+		return nil, err
 	}
 	m.digest = fetched.Digest
-	m.guest, err = runtime.Load(ctx, fetched.Bytes, limits, guest.Isolation(entry.Isolation))
-	return err
+	return fetched.Bytes, nil
+}
+
+// load loads a module that was fetched, unless that failed.
+func (e *Engine) load(ctx context.Context, controller string, m *module, code []byte, err error) {
+	defer close(m.loaded)
+	start, entry := time.Now(), e.config.Modules[m.name]
+	if err == nil {
+		m.guest, err = e.runtime.Load(ctx, code, m.limits, guest.Isolation(entry.Isolation))
+	}
+	if err != nil {
+		m.err = &notLoadedError{m.name, err}
+		e.log.Error(err, "module cannot be loaded; its controllers say so on each object, the others go on",
+			"controller", controller, "module", m.name, "source", entry.Source)
+		return
+	}
+	restoring, why := m.guest.Restoring()
+	moduleInfo.WithLabelValues(m.name, m.digest, string(m.guest.Tier()), restoring).Set(1)
+	e.log.Info("module loaded", "controller", controller, "module", m.name, "digest", m.digest, "tier", string(m.guest.Tier()),
+		"restoring", restoring, "because", why, "seconds", time.Since(start).Seconds())
 }
 
 // guestLimits translates the config's limits, which were validated.

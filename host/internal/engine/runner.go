@@ -6,23 +6,19 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	crreconcile "sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
 	"github.com/wasmloop/wasmloop/host/internal/config"
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
 )
 
 const (
-	// A reconcile that fails is tried again after the first of these, then twice as long each time up to the second.
-	firstRetry, lastRetry = 10 * time.Millisecond, 5 * time.Minute
 	// restartPause is the time between two tries to start a controller.
 	restartPause = 5 * time.Second
 )
@@ -60,11 +56,21 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	owned, err := r.engine.kinds.wait(ctx, log, r.entry.Owns)
+	owned, err := r.owned(ctx, log)
 	if err != nil {
 		return err
 	}
-	reconcilers, err := r.reconcilers(fors, owned)
+	remembered, err := r.outcomes(log)
+	if err != nil {
+		return err
+	}
+	if remembered != nil {
+		keeping, stop := context.WithCancel(ctx)
+		kept := make(chan struct{})
+		go func() { remembered.keep(keeping); close(kept) }()
+		defer func() { stop(); <-kept }()
+	}
+	reconcilers, err := r.reconcilers(fors, owned, remembered)
 	if err != nil {
 		return err
 	}
@@ -78,27 +84,42 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 	return run.Start(ctx)
 }
 
+// outcomes opens the controller's outcomes, nil if none are kept.
+func (r *runner) outcomes(log logr.Logger) (*outcomes, error) {
+	if r.engine.cacheDir == "" || r.module.digest == "" || r.entry.Clock {
+		return nil, nil
+	}
+	return openOutcomes(r.engine.cacheDir, r.entry, r.module.digest, log)
+}
+
 // reconcilers returns a Reconciler for each of the kinds that are reconciled.
-func (r *runner) reconcilers(fors, owned []reconcile.Kind) (dispatcher, error) {
+func (r *runner) reconcilers(fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes) (dispatcher, error) {
 	resync, err := r.entry.Resync.Duration()
 	if err != nil {
 		return nil, err
 	}
-	mgr := r.engine.manager
-	applier := apply.New(r.entry.Name, mgr.GetCache(), mgr.GetClient(), apply.Options{
-		Adopt:    r.entry.Adopt,
-		MaxPrune: r.entry.Prune.MaxPerReconcile,
-	})
+	options := apply.Options{
+		Adopt: r.entry.Adopt, MaxPrune: r.entry.Prune.MaxPerReconcile, Kinds: map[schema.GroupVersionKind]apply.KindOptions{},
+	}
+	for _, kind := range owned {
+		options.Kinds[kind.GroupVersionKind] = kind.Options
+	}
+	applier := apply.New(r.entry.Name, r.engine.cache, r.engine.client, options)
 	byKind := dispatcher{}
 	for _, kind := range fors {
-		byKind[kind.GroupVersionKind] = reconcile.New(reconcile.Controller{
+		controller := reconcile.Controller{
 			Name:     r.entry.Name,
 			For:      kind,
 			Owns:     owned,
 			Clock:    r.entry.Clock,
+			Finalize: r.entry.Finalize,
 			Settings: r.entry.Settings,
 			Resync:   resync,
-		}, measured(r.entry.Name, contained(r.entry.Name, r.module, r.engine.log)), mgr.GetCache(), applier, r.engine.events.recorder(r.entry.Name))
+		}
+		if remembered != nil {
+			controller.Outcomes = remembered
+		}
+		byKind[kind.GroupVersionKind] = reconcile.New(controller, measured(r.entry.Name, contained(r.entry.Name, r.engine.idler.watching(r.module), r.engine.log)), r.engine.cache, applier, r.engine.events.recorder(r.entry.Name))
 	}
 	return byKind, nil
 }
@@ -111,11 +132,21 @@ func (d dispatcher) Reconcile(ctx context.Context, k key) (crreconcile.Result, e
 	return d[k.GroupVersionKind].Reconcile(ctx, k.NamespacedName)
 }
 
+// seen tells all Reconcilers of an event of an owned kind, and returns the objects that it wakes.
+func (d dispatcher) seen(object *kube.Object, gone bool) (woken []key) {
+	for kind, reconciler := range d {
+		for _, name := range reconciler.Seen(object, gone) {
+			woken = append(woken, key{kind, name})
+		}
+	}
+	return woken
+}
+
 func (r *runner) options(reconcilers dispatcher) controller.TypedOptions[key] {
 	return controller.TypedOptions[key]{
 		Reconciler:              reconcilers,
 		MaxConcurrentReconciles: r.entry.Workers,
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[key](firstRetry, lastRetry),
+		RateLimiter:             backoff(),
 		// Names are unique within a config, but a test may run several engines in one process.
 		SkipNameValidation: new(true),
 		Logger:             r.engine.log,
@@ -130,22 +161,33 @@ func (r *runner) options(reconcilers dispatcher) controller.TypedOptions[key] {
 }
 
 // watch has the controller woken by events of the objects that it reconciles and of their children.
-func (r *runner) watch(ctx context.Context, run controller.TypedController[key], fors, owned []reconcile.Kind, reconcilers dispatcher) error {
+func (r *runner) watch(ctx context.Context, run controller.TypedController[key], fors []reconcile.Kind, owned []reconcile.OwnedKind, reconcilers dispatcher) error {
 	for _, kind := range fors {
-		if err := run.Watch(source.TypedKind(r.engine.manager.GetCache(), objectOf(kind.GroupVersionKind), forHandler())); err != nil {
+		if err := run.Watch(r.engine.source(ctx, kind.GroupVersionKind, forHandler())); err != nil {
 			return fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
 		}
 	}
 	for _, kind := range owned {
-		if err := r.engine.indexed.ensure(ctx, kind.GroupVersionKind); err != nil {
-			return err
-		}
-		events := ownedHandler(fors, func(owner key, child *unstructured.Unstructured) {
-			reconcilers[owner.GroupVersionKind].ChildGone(owner.NamespacedName, child)
-		})
-		if err := run.Watch(source.TypedKind(r.engine.manager.GetCache(), objectOf(kind.GroupVersionKind), events)); err != nil {
-			return fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
+		if err := run.Watch(r.engine.source(ctx, kind.GroupVersionKind, ownedHandler(fors, reconcilers.seen))); err != nil {
+			return fmt.Errorf("cannot watch %s: %w", kind.Kind.Kind, err)
 		}
 	}
 	return nil
+}
+
+// owned returns the kinds that children may have, as soon as the cluster serves all.
+func (r *runner) owned(ctx context.Context, log logr.Logger) ([]reconcile.OwnedKind, error) {
+	kinds, err := r.engine.kinds.wait(ctx, log, r.entry.OwnedKinds())
+	if err != nil {
+		return nil, err
+	}
+	owned := make([]reconcile.OwnedKind, len(kinds))
+	for i, entry := range r.entry.Owns {
+		owned[i] = reconcile.OwnedKind{Kind: kinds[i], Namespaces: entry.Namespaces, Options: apply.KindOptions{
+			Strategy:      apply.Strategy(entry.UpdateStrategy),
+			Orphan:        entry.Prune.Orphan,
+			NotController: entry.OwnerReference == config.OwnerReferenceOwner,
+		}}
+	}
+	return owned, nil
 }

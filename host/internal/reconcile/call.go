@@ -15,11 +15,7 @@ import (
 )
 
 // call asks the module, and checks its answer.
-func (r *Reconciler) call(ctx context.Context, observed *observation) (*abi.Response, *fault) {
-	request, err := r.request(observed)
-	if err != nil {
-		return nil, &fault{reason: reasonModuleFailed, err: err}
-	}
+func (r *Reconciler) call(ctx context.Context, observed *observation, request []byte) (*abi.Response, *fault) {
 	encoded, err := r.module.Call(ctx, request, logTo(logr.FromContextOrDiscard(ctx)))
 	if err != nil {
 		if ctx.Err() != nil {
@@ -58,7 +54,7 @@ func (r *Reconciler) check(observed *observation, response *abi.Response) error 
 		return &abi.DecodeError{Path: "requeueAfter", Message: "needs clock: true in the controller's config: without a clock the answer would be the same again"}
 	}
 	for i, child := range response.Children {
-		if err := r.checkChild(child, observed.object.GetNamespace()); err != nil {
+		if err := r.checkChild(child, observed.object.Namespace); err != nil {
 			return &abi.DecodeError{Path: fmt.Sprintf("children[%d]", i), Message: err.Error()}
 		}
 	}
@@ -85,12 +81,11 @@ func (r *Reconciler) checkChild(child abi.Object, namespace string) error {
 		return err
 	case !kind.Namespaced && named.Namespace != "":
 		return fmt.Errorf("%s is cluster-scoped, and metadata.namespace is %q", named.Kind, named.Namespace)
-	case !kind.Namespaced && namespace != "":
-		return fmt.Errorf("%s is cluster-scoped, and a namespaced object cannot own it", named.Kind)
 	case kind.Namespaced && namespace == "" && named.Namespace == "":
 		return errors.New("metadata.namespace: required, since the reconciled object has no namespace")
-	case kind.Namespaced && namespace != "" && named.Namespace != "" && named.Namespace != namespace:
-		return fmt.Errorf("metadata.namespace: %q is not the object's namespace %q", named.Namespace, namespace)
+	case kind.Namespaced && named.Namespace != "" && !kind.allows(named.Namespace, namespace):
+		return fmt.Errorf("metadata.namespace: %q is not the object's namespace %q: allow it by namespaces of %s in owns of the controller's config",
+			named.Namespace, namespace, named.Kind)
 	}
 	if kind.Namespaced && named.Namespace == "" {
 		child["metadata"].(map[string]any)["namespace"] = namespace
@@ -98,17 +93,25 @@ func (r *Reconciler) checkChild(child abi.Object, namespace string) error {
 	return nil
 }
 
+// allows says whether a child may be in a namespace, when the object is in that of object ("" if it is cluster-scoped).
+func (k OwnedKind) allows(namespace, object string) bool {
+	if namespace == object || object == "" && len(k.Namespaces) == 0 {
+		return true
+	}
+	return slices.Contains(k.Namespaces, namespace) || slices.Contains(k.Namespaces, AllNamespaces)
+}
+
 // owned returns the declared kind of a child.
-func (r *Reconciler) owned(child abi.Reference) (Kind, error) {
+func (r *Reconciler) owned(child abi.Reference) (OwnedKind, error) {
 	names := make([]string, 0, len(r.controller.Owns))
 	for _, kind := range r.controller.Owns {
 		apiVersion := kind.GroupVersion().String()
-		if kind.Kind == child.Kind && apiVersion == child.APIVersion {
+		if kind.Kind.Kind == child.Kind && apiVersion == child.APIVersion {
 			return kind, nil
 		}
-		names = append(names, apiVersion+" "+kind.Kind)
+		names = append(names, apiVersion+" "+kind.Kind.Kind)
 	}
-	return Kind{}, fmt.Errorf("kind %s %s is not among what the controller owns %q: add it to owns in its config",
+	return OwnedKind{}, fmt.Errorf("kind %s %s is not among what the controller owns %q: add it to owns in its config",
 		child.APIVersion, child.Kind, names)
 }
 

@@ -3,13 +3,16 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
@@ -27,20 +30,23 @@ func (r *Reconciler) carryOut(ctx context.Context, name types.NamespacedName, ob
 func (r *Reconciler) applyChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
 	owner := apply.OwnerOf(r.controller.Name, observed.object)
 	desired := make([]*unstructured.Unstructured, len(response.Children))
-	wanted := make(map[objectKey]bool, len(desired)+len(response.Keep))
+	ids := make([]kube.ID, 0, len(desired)+len(response.Keep))
 	for i, child := range response.Children {
 		desired[i] = &unstructured.Unstructured{Object: child}
-		wanted[keyOf(desired[i])] = true
+		ids = append(ids, idOf(child.Reference()))
 	}
-	for _, kept := range response.Keep {
-		wanted[keyOfReference(kept, name.Namespace)] = true
+	if err := r.holdForChildren(ctx, name, observed, ids); err != nil {
+		return faultOf(reasonApplyFailed, err)
 	}
 	changes := r.applier.Apply(ctx, owner, desired)
 	if err := r.note(ctx, name, changes); err != nil {
 		return faultOf(reasonApplyFailed, err)
 	}
-	pruned, err := r.applier.Prune(ctx, owner, observed.children, func(child *unstructured.Unstructured) bool {
-		return wanted[keyOf(child)]
+	for _, kept := range response.Keep {
+		ids = append(ids, r.idOfKept(kept, name.Namespace))
+	}
+	pruned, err := r.applier.Prune(ctx, owner, observed.children, func(child *kube.Object) bool {
+		return slices.Contains(ids, child.ID())
 	})
 	if err := errors.Join(err, r.note(ctx, name, pruned)); err != nil {
 		return faultOf(reasonPruneFailed, err)
@@ -48,30 +54,49 @@ func (r *Reconciler) applyChildren(ctx context.Context, name types.NamespacedNam
 	return nil
 }
 
+func idOf(named abi.Reference) kube.ID {
+	return kube.ID{
+		GroupVersionKind: schema.FromAPIVersionAndKind(named.APIVersion, named.Kind),
+		NamespacedName:   types.NamespacedName{Namespace: named.Namespace, Name: named.Name},
+	}
+}
+
+// idOfKept returns the child that a reference names, which is in the object's namespace if it names none.
+func (r *Reconciler) idOfKept(kept abi.Reference, namespace string) kube.ID {
+	if kind, err := r.owned(kept); err == nil && kind.Namespaced && kept.Namespace == "" {
+		kept.Namespace = namespace
+	}
+	return idOf(kept)
+}
+
 // note logs changes, remembers the writes until the cache shows them, and joins their errors.
 func (r *Reconciler) note(ctx context.Context, name types.NamespacedName, changes []apply.Change) error {
 	log := logr.FromContextOrDiscard(ctx)
 	var errs []error
+	r.memory.accept(name)
 	for _, change := range changes {
 		switch change.Action {
 		case apply.Failed:
+			if _, refused := errors.AsType[*apply.RefusedError](change.Err); refused {
+				r.memory.refused(name, change.ID)
+			}
 			errs = append(errs, change.Err)
 			continue
 		case apply.Unchanged:
 			continue
 		case apply.Deleted:
 			r.memory.deleted(name, change.Object)
-		case apply.Created, apply.Applied:
+		case apply.Created, apply.Applied, apply.LetGo:
 			r.memory.wrote(name, change.Object, change.Action == apply.Created)
 		case apply.Waiting: // its going wakes the object
 		}
-		log.Info("child "+string(change.Action), "child", change.Subject.String())
+		log.Info("child "+string(change.Action), "child", change.ID.String())
 	}
 	return errors.Join(errs...)
 }
 
 // writeObject writes what the answer says of the object itself.
-func (r *Reconciler) writeObject(ctx context.Context, name types.NamespacedName, object *unstructured.Unstructured, response *abi.Response) *fault {
+func (r *Reconciler) writeObject(ctx context.Context, name types.NamespacedName, object *kube.Object, response *abi.Response) *fault {
 	if response.Status != nil {
 		options := r.controller.For.Status
 		options.Now = r.now()
@@ -97,7 +122,7 @@ func faultOf(reason string, err error) *fault {
 func isConflict(err error) bool {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
-		return apierrors.IsConflict(err)
+		return apierrors.IsConflict(err) || isReplaced(err)
 	}
 	for _, err := range joined.Unwrap() {
 		if !isConflict(err) {
@@ -105,4 +130,14 @@ func isConflict(err error) bool {
 		}
 	}
 	return true
+}
+
+// isReplaced says whether a write was refused since its object was replaced by another one of the same name.
+func isReplaced(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	causes := status.Status().Details.Causes
+	return len(causes) == 1 && causes[0].Field == "metadata.uid"
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/localcluster/clustertest"
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
@@ -30,15 +32,27 @@ import (
 var (
 	cluster *rest.Config
 	api     client.Client
+	reads   *kube.Client
 )
 
 func TestMain(m *testing.M) {
 	os.Exit(clustertest.Run(m, "testdata/crds.yaml", func(config *rest.Config) (err error) {
 		cluster = config
 		cluster.QPS = -1
-		api, err = client.New(cluster, client.Options{})
+		if api, err = client.New(cluster, client.Options{}); err != nil {
+			return err
+		}
+		reads, err = clientOf(cluster)
 		return err
 	}))
+}
+
+func clientOf(config *rest.Config) (*kube.Client, error) {
+	transport, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	return kube.NewClient(config, transport, api.RESTMapper())
 }
 
 var (
@@ -49,24 +63,32 @@ var (
 	namespace   = Kind{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}}
 )
 
+// owns returns kinds whose children are kept the usual way.
+func owns(kinds ...Kind) []OwnedKind {
+	owned := make([]OwnedKind, len(kinds))
+	for i, kind := range kinds {
+		owned[i].Kind = kind
+	}
+	return owned
+}
+
 // cache stands for the cache of a running host, without its delay: it shows what the API server has, or, when it is
 // frozen, what it had then.
 type cache struct {
-	frozen map[objectKey]*unstructured.Unstructured
+	frozen map[kube.ID]*kube.Object
 }
 
 // freeze makes the cache show the objects of these kinds in a namespace as they are now.
 func (c *cache) freeze(t *testing.T, inNamespace string, kinds ...Kind) {
 	t.Helper()
-	frozen := map[objectKey]*unstructured.Unstructured{}
+	frozen := map[kube.ID]*kube.Object{}
 	for _, kind := range kinds {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(kind.GroupVersionKind)
-		if err := api.List(t.Context(), list, client.InNamespace(inNamespace)); err != nil {
+		list, err := reads.List(t.Context(), kind.GroupVersionKind, inNamespace, metav1.ListOptions{})
+		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range list.Items {
-			frozen[keyOf(&list.Items[i])] = &list.Items[i]
+		for _, object := range list.Items {
+			frozen[object.ID()] = object
 		}
 	}
 	c.frozen = frozen
@@ -74,36 +96,36 @@ func (c *cache) freeze(t *testing.T, inNamespace string, kinds ...Kind) {
 
 func (c *cache) thaw() { c.frozen = nil }
 
-func (c *cache) Get(ctx context.Context, name client.ObjectKey, object client.Object, _ ...client.GetOption) error {
-	if c.frozen == nil {
-		return api.Get(ctx, name, object)
+func (c *cache) show(object *kube.Object) { c.frozen[object.ID()] = object }
+
+// Get implements Reader.
+func (c *cache) Get(ctx context.Context, id kube.ID) (*kube.Object, error) {
+	if c.frozen != nil {
+		return c.frozen[id], nil
 	}
-	target := object.(*unstructured.Unstructured)
-	found, ok := c.frozen[objectKey{target.GroupVersionKind(), name}]
-	if !ok {
-		return apierrors.NewNotFound(schema.GroupResource{Resource: target.GetKind()}, name.Name)
+	object, err := reads.Get(ctx, id)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
 	}
-	found.DeepCopyInto(target)
-	return nil
+	return object, err
 }
 
-func (c *cache) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
-	target := list.(*unstructured.UnstructuredList)
+// ByIndex implements Reader.
+func (c *cache) ByIndex(ctx context.Context, kind schema.GroupVersionKind, key string) ([]*kube.Object, error) {
+	var objects []*kube.Object
 	if c.frozen == nil {
-		if err := api.List(ctx, target); err != nil {
-			return err
+		list, err := reads.List(ctx, kind, "", metav1.ListOptions{})
+		if err != nil {
+			return nil, err
+		}
+		objects = list.Items
+	}
+	for id, object := range c.frozen {
+		if id.GroupVersionKind == kind {
+			objects = append(objects, object)
 		}
 	}
-	for key, object := range c.frozen {
-		if key.GroupVersionKind == target.GroupVersionKind() {
-			target.Items = append(target.Items, *object.DeepCopy())
-		}
-	}
-	asked := (&client.ListOptions{}).ApplyOptions(options).FieldSelector.Requirements()[0]
-	target.Items = slices.DeleteFunc(target.Items, func(object unstructured.Unstructured) bool {
-		return asked.Field != ChildIndex || !slices.Contains(ChildIndexKeys(&object), asked.Value)
-	})
-	return nil
+	return slices.DeleteFunc(objects, func(object *kube.Object) bool { return !slices.Contains(IndexKeys(object), key) }), nil
 }
 
 // bench is a namespace with a Thing, and a Reconciler for it.
@@ -138,12 +160,16 @@ func newBench(t *testing.T, controller Controller) *bench {
 			return next.RoundTrip(request)
 		})
 	})
-	writer, err := client.New(config, client.Options{Mapper: api.RESTMapper()})
+	writer, err := clientOf(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	controller.Name = "tester"
-	b.Reconciler = New(controller, ModuleFunc(b.call), &b.cache, apply.New("tester", &b.cache, writer, apply.Options{MaxPrune: 2}), b)
+	options := apply.Options{MaxPrune: 2, Kinds: map[schema.GroupVersionKind]apply.KindOptions{}}
+	for _, kind := range controller.Owns {
+		options.Kinds[kind.GroupVersionKind] = kind.Options
+	}
+	b.Reconciler = New(controller, ModuleFunc(b.call), &b.cache, apply.New("tester", &b.cache, writer, options), b)
 	b.now = func() time.Time { return b.time }
 	return b
 }
@@ -158,8 +184,8 @@ func (b *bench) call(_ context.Context, request []byte, _ func(abi.Level, string
 }
 
 // Event implements Recorder.
-func (b *bench) Event(object *unstructured.Unstructured, eventType, reason, message string) {
-	b.events = append(b.events, fmt.Sprintf("%s %s on %s: %s", eventType, reason, object.GetName(), message))
+func (b *bench) Event(object *kube.Object, eventType, reason, message string) {
+	b.events = append(b.events, fmt.Sprintf("%s %s on %s: %s", eventType, reason, object.Name, message))
 }
 
 // create makes an object as somebody else would, in the bench's namespace if there is one already.
@@ -210,6 +236,21 @@ func (b *bench) did() did {
 	done := did{len(b.requests), int(b.writes.Swap(0)), b.events}
 	b.requests, b.events = nil, nil
 	return done
+}
+
+// observe returns an object as the cache shows it when it is not frozen; nil if it is not there.
+func (b *bench) observe(kind Kind, name types.NamespacedName) *kube.Object {
+	b.t.Helper()
+	object, err := (&cache{}).Get(b.t.Context(), kube.ID{GroupVersionKind: kind.GroupVersionKind, NamespacedName: name})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return object
+}
+
+// called returns the name of an object in the bench's namespace.
+func (b *bench) called(name string) types.NamespacedName {
+	return types.NamespacedName{Namespace: b.name.Namespace, Name: name}
 }
 
 // children returns the names of the ConfigMaps that are there.

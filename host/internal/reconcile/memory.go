@@ -1,18 +1,18 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
+	"github.com/wasmloop/wasmloop/host/internal/apply"
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
@@ -31,10 +31,16 @@ const (
 type memory struct {
 	mu      sync.Mutex
 	objects map[types.NamespacedName]*remembered
+	// names are the objects by UID, since that is what a child names that can have no owner reference.
+	names map[types.UID]types.NamespacedName
+	// refusals are the objects that wait for another one to go, or to be given up, by that one.
+	refusals map[kube.ID][]types.NamespacedName
 }
 
 // remembered is what is known of one object.
 type remembered struct {
+	// uid tells the object from an earlier one of its name.
+	uid types.UID
 	// fingerprint is that of the observation whose outcome was fully applied; empty if there was none.
 	fingerprint string
 	// due is when a requeue is due.
@@ -42,16 +48,11 @@ type remembered struct {
 	// conflicts is how many reconciles in a row ended in a conflict.
 	conflicts int
 	// writes are our own writes that the cache has not been seen to show.
-	writes map[objectKey]write
+	writes map[kube.ID]write
 	// since is the time of the oldest of them.
 	since time.Time
 	// events are the last events and when they were recorded.
 	events map[abi.Event]time.Time
-}
-
-type objectKey struct {
-	schema.GroupVersionKind
-	types.NamespacedName
 }
 
 // write is what the cache must show: this version of the object or a later one, or that it is going.
@@ -60,18 +61,6 @@ type write struct {
 	version string
 	created bool // the cache cannot have shown the object before
 	deleted bool
-}
-
-func keyOf(object *unstructured.Unstructured) objectKey {
-	return objectKey{object.GroupVersionKind(), types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}}
-}
-
-// keyOfReference returns the key of an object in the namespace that the reference names, or else in this one.
-func keyOfReference(named abi.Reference, namespace string) objectKey {
-	return objectKey{
-		schema.FromAPIVersionAndKind(named.APIVersion, named.Kind),
-		types.NamespacedName{Namespace: cmp.Or(named.Namespace, namespace), Name: named.Name},
-	}
 }
 
 // update changes what is known of an object.
@@ -93,9 +82,73 @@ func (m *memory) update(name types.NamespacedName, change func(*remembered)) {
 func (m *memory) forget(name types.NamespacedName) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, known := m.objects[name]
+	known := m.objects[name]
+	if known == nil {
+		return false
+	}
 	delete(m.objects, name)
-	return known
+	delete(m.names, known.uid)
+	m.acceptLocked(name)
+	return true
+}
+
+// meet remembers which object has this name now. What was known of an earlier one is forgotten.
+func (m *memory) meet(name types.NamespacedName, uid types.UID) {
+	m.mu.Lock()
+	known := m.objects[name]
+	m.mu.Unlock()
+	if known != nil && known.uid == uid {
+		return
+	}
+	m.forget(name)
+	m.update(name, func(known *remembered) {
+		known.uid = uid
+		if m.names == nil {
+			m.names = map[types.UID]types.NamespacedName{}
+		}
+		m.names[uid] = name
+	})
+}
+
+// refused remembers that an object has to wait for another one, which is somebody else's.
+func (m *memory) refused(name types.NamespacedName, other kube.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.refusals == nil {
+		m.refusals = map[kube.ID][]types.NamespacedName{}
+	}
+	m.refusals[other] = append(m.refusals[other], name)
+}
+
+// accept forgets that an object had to wait.
+func (m *memory) accept(name types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acceptLocked(name)
+}
+
+func (m *memory) acceptLocked(name types.NamespacedName) {
+	for other, waiting := range m.refusals {
+		waiting = slices.DeleteFunc(waiting, func(waits types.NamespacedName) bool { return waits == name })
+		if m.refusals[other] = waiting; len(waiting) == 0 {
+			delete(m.refusals, other)
+		}
+	}
+}
+
+// waiting returns the objects that wait for another one.
+func (m *memory) waiting(other kube.ID) []types.NamespacedName {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.refusals[other])
+}
+
+// named returns the name of an object.
+func (m *memory) named(uid types.UID) (name types.NamespacedName, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name, ok = m.names[uid]
+	return name, ok
 }
 
 // settle remembers that the outcome of an observation was fully applied.
@@ -132,28 +185,28 @@ func (m *memory) converged(name types.NamespacedName, fingerprint string, now ti
 }
 
 // wrote remembers a write of ours; nil stands for none.
-func (m *memory) wrote(name types.NamespacedName, object *unstructured.Unstructured, created bool) {
+func (m *memory) wrote(name types.NamespacedName, object *kube.Object, created bool) {
 	if object != nil {
-		m.expect(name, object, write{uid: object.GetUID(), version: object.GetResourceVersion(), created: created})
+		m.expect(name, object, write{uid: object.UID, version: object.ResourceVersion, created: created})
 	}
 }
 
 // deleted remembers a deletion of ours.
-func (m *memory) deleted(name types.NamespacedName, object *unstructured.Unstructured) {
-	m.expect(name, object, write{uid: object.GetUID(), deleted: true})
+func (m *memory) deleted(name types.NamespacedName, object *kube.Object) {
+	m.expect(name, object, write{uid: object.UID, deleted: true})
 }
 
-func (m *memory) expect(name types.NamespacedName, object *unstructured.Unstructured, expected write) {
+func (m *memory) expect(name types.NamespacedName, object *kube.Object, expected write) {
 	m.update(name, func(known *remembered) {
 		if len(known.writes) == 0 {
-			known.writes, known.since = map[objectKey]write{}, time.Now()
+			known.writes, known.since = map[kube.ID]write{}, time.Now()
 		}
-		known.writes[keyOf(object)] = expected
+		known.writes[object.ID()] = expected
 	})
 }
 
 // expected returns the writes that the cache has not been seen to show, and since when.
-func (m *memory) expected(name types.NamespacedName) (writes map[objectKey]write, since time.Time) {
+func (m *memory) expected(name types.NamespacedName) (writes map[kube.ID]write, since time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.objects[name]
@@ -164,7 +217,7 @@ func (m *memory) expected(name types.NamespacedName) (writes map[objectKey]write
 }
 
 // seen forgets writes that need not be waited for any more.
-func (m *memory) seen(name types.NamespacedName, keys ...objectKey) {
+func (m *memory) seen(name types.NamespacedName, keys ...kube.ID) {
 	m.update(name, func(known *remembered) {
 		for _, key := range keys {
 			delete(known.writes, key)
@@ -172,11 +225,29 @@ func (m *memory) seen(name types.NamespacedName, keys ...objectKey) {
 	})
 }
 
-// ChildGone tells r that the cache has seen a child of an object go, so that a write to it need not be waited for.
-func (r *Reconciler) ChildGone(owner types.NamespacedName, child *unstructured.Unstructured) {
-	key := keyOf(child)
-	if writes, _ := r.memory.expected(owner); writes[key].uid == child.GetUID() && child.GetUID() != "" {
-		r.memory.seen(owner, key)
+// Seen tells r of an event of a kind that the controller owns, and returns the objects to be woken by it beside the
+// object's owner: those that wait for it to go, and the owner of a child that can have no owner reference. gone is true
+// if the object is gone, so that a write to it need not be waited for.
+func (r *Reconciler) Seen(object *kube.Object, gone bool) []types.NamespacedName {
+	woken := r.memory.waiting(object.ID())
+	controller, uid, ok := apply.ClaimedBy(object)
+	if !ok || controller != r.controller.Name {
+		return woken
+	}
+	owner, ok := r.memory.named(uid)
+	if !ok {
+		return woken
+	}
+	if gone {
+		r.gone(owner, object)
+	}
+	return append(woken, owner)
+}
+
+// gone forgets a write to an object that is gone.
+func (r *Reconciler) gone(owner types.NamespacedName, child *kube.Object) {
+	if writes, _ := r.memory.expected(owner); writes[child.ID()].uid == child.UID && child.UID != "" {
+		r.memory.seen(owner, child.ID())
 	}
 }
 
@@ -199,31 +270,29 @@ func (r *Reconciler) unseenWrites(ctx context.Context, name types.NamespacedName
 	}
 	for key := range writes {
 		logr.FromContextOrDiscard(ctx).Info("the cache does not show a write of ours in time; going on without it",
-			"written", key.Kind+" "+key.NamespacedName.String(), "timeout", cacheTimeout.String())
+			"written", key.String(), "timeout", cacheTimeout.String())
 		r.memory.seen(name, key)
 	}
 	return 0
 }
 
 // shows says whether the cache shows a write.
-func (r *Reconciler) shows(ctx context.Context, key objectKey, expected write) bool {
-	cached := &unstructured.Unstructured{}
-	cached.SetGroupVersionKind(key.GroupVersionKind)
-	if err := r.reader.Get(ctx, key.NamespacedName, cached); err != nil {
+func (r *Reconciler) shows(ctx context.Context, key kube.ID, expected write) bool {
+	cached, err := r.reader.Get(ctx, key)
+	switch {
+	case err != nil || cached == nil:
 		return !expected.created // what was there before and is no more, is gone
-	}
-	if cached.GetUID() != expected.uid {
+	case cached.UID != expected.uid:
 		return true // replaced by another object since
+	case expected.deleted:
+		return cached.Deleting
 	}
-	if expected.deleted {
-		return cached.GetDeletionTimestamp() != nil
-	}
-	order, err := resourceversion.CompareResourceVersion(cached.GetResourceVersion(), expected.version)
+	order, err := resourceversion.CompareResourceVersion(cached.ResourceVersion, expected.version)
 	return err != nil || order >= 0
 }
 
 // event records an event unless it was recorded a short while ago.
-func (r *Reconciler) event(name types.NamespacedName, object *unstructured.Unstructured, event abi.Event) {
+func (r *Reconciler) event(name types.NamespacedName, object *kube.Object, event abi.Event) {
 	now, record := r.now(), false
 	r.memory.update(name, func(known *remembered) {
 		for old, at := range known.events {

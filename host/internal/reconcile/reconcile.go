@@ -11,14 +11,12 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
@@ -38,7 +36,7 @@ func (f ModuleFunc) Call(ctx context.Context, request []byte, log func(level abi
 
 // Recorder records events on objects.
 type Recorder interface {
-	Event(object *unstructured.Unstructured, eventType, reason, message string)
+	Event(object *kube.Object, eventType, reason, message string)
 }
 
 // Kind is a kind as the cluster serves it.
@@ -50,6 +48,19 @@ type Kind struct {
 	Status apply.StatusOptions
 }
 
+// OwnedKind is a kind that children may have.
+type OwnedKind struct {
+	Kind
+	// Namespaces are the namespaces beside the object's own that children may be in; AllNamespaces stands for all. If
+	// there are none, the children of a cluster-scoped object may be anywhere.
+	Namespaces []string
+	// Options say how the children are kept.
+	Options apply.KindOptions
+}
+
+// AllNamespaces stands for all namespaces.
+const AllNamespaces = "*"
+
 // Controller says what is reconciled, and how.
 type Controller struct {
 	// Name is the controller's name in the config.
@@ -57,11 +68,15 @@ type Controller struct {
 	// For is the kind of the reconciled objects.
 	For Kind
 	// Owns are the kinds that children may have.
-	Owns []Kind
+	Owns []OwnedKind
 	// Clock is true if the module is told the time.
 	Clock bool
+	// Finalize is true if the module is asked what is to be done before an object goes.
+	Finalize bool
 	// Settings are handed to the module: a JSON object.
 	Settings json.RawMessage
+	// Outcomes remembers outcomes when the process ends. nil: they are forgotten.
+	Outcomes Outcomes
 	// Resync is the time after which an object is looked at again though nothing happened. 0: never.
 	Resync time.Duration
 }
@@ -71,15 +86,15 @@ type Controller struct {
 type Reconciler struct {
 	controller Controller
 	module     Module
-	reader     client.Reader
+	reader     Reader
 	applier    *apply.Applier
 	recorder   Recorder
 	now        func() time.Time
 	memory     memory
 }
 
-// New returns a Reconciler. reader is a cache of the kinds in controller, with ChildIndex on the owned ones.
-func New(controller Controller, module Module, reader client.Reader, applier *apply.Applier, recorder Recorder) *Reconciler {
+// New returns a Reconciler. reader is a cache of the kinds in controller, with IndexKeys as its index.
+func New(controller Controller, module Module, reader Reader, applier *apply.Applier, recorder Recorder) *Reconciler {
 	return &Reconciler{
 		controller: controller, module: module, reader: reader, applier: applier, recorder: recorder, now: time.Now,
 	}
@@ -92,10 +107,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if object == nil || object.GetDeletionTimestamp() != nil {
+	if object == nil || object.Deleting && !r.holds(object) {
 		r.letGo(ctx, name, object)
 		return reconcile.Result{}, nil
 	}
+	r.memory.meet(name, object.UID)
 	if wait := r.unseenWrites(ctx, name); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
@@ -106,6 +122,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 	observed, err := r.gather(ctx, object)
 	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if object.Deleting && !r.controller.Finalize {
+		return r.cleanUp(ctx, name, observed)
 	}
 	if due, converged := r.memory.converged(name, observed.fingerprint(), r.dueAt()); converged {
 		after := due.Sub(r.now())
@@ -128,24 +147,50 @@ func (r *Reconciler) dueAt() time.Time {
 
 // reconcile calls the module and carries out its answer.
 func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, observed *observation) (reconcile.Result, error) {
-	response, fault := r.call(ctx, observed)
+	if r.controller.Finalize && !r.holds(observed.object) && !observed.finalizing {
+		return r.hold(ctx, name, observed)
+	}
+	request := r.request(observed)
+	identity := identify(observed, request)
+	if r.knownOutcome(name, identity) {
+		return r.settle(name, observed, r.resync()), nil
+	}
+	response, fault := r.call(ctx, observed, request)
 	if fault == nil {
 		fault = r.carryOut(ctx, name, observed, response)
 	}
 	if fault != nil {
-		conflicts := r.memory.unsettle(name, fault.conflict)
-		if fault.conflict && conflicts <= maxConflicts {
-			logr.FromContextOrDiscard(ctx).V(1).Info("trying again: the cache was behind", "conflict", fault.Error())
-			return reconcile.Result{RequeueAfter: conflictPause}, nil
-		}
-		return reconcile.Result{}, r.report(name, observed.object, fault)
+		r.noteOutcome(name, identity, false)
+		return r.failed(ctx, name, observed, fault)
 	}
 	for _, event := range response.Events {
 		r.event(name, observed.object, event)
 	}
-	after := r.requeueAfter(response)
+	if observed.finalizing && response.Finalized {
+		return r.cleanUp(ctx, name, observed)
+	}
+	written, _ := r.memory.expected(name)
+	r.noteOutcome(name, identity, len(written) == 0 && len(response.Events) == 0)
+	return r.settle(name, observed, r.requeueAfter(response)), nil
+}
+
+// settle remembers that the outcome of an observation is fully applied.
+func (r *Reconciler) settle(name types.NamespacedName, observed *observation, after time.Duration) reconcile.Result {
 	r.memory.settle(name, observed.fingerprint(), r.now().Add(after))
-	return reconcile.Result{RequeueAfter: after}, nil
+	return reconcile.Result{RequeueAfter: after}
+}
+
+// failed says what comes after a fault: another try, or none.
+func (r *Reconciler) failed(ctx context.Context, name types.NamespacedName, observed *observation, fault *fault) (reconcile.Result, error) {
+	conflicts := r.memory.unsettle(name, fault.conflict)
+	if fault.conflict && conflicts <= maxConflicts {
+		logr.FromContextOrDiscard(ctx).V(1).Info("trying again: the cache was behind", "conflict", fault.Error())
+		return reconcile.Result{RequeueAfter: conflictPause}, nil
+	}
+	if observed.finalizing {
+		fault.err = &heldError{fault.err, apply.Finalizer(r.controller.Name)}
+	}
+	return reconcile.Result{}, r.report(name, observed.object, fault)
 }
 
 // requeueAfter returns when to look at an object again.
@@ -166,13 +211,8 @@ func (r *Reconciler) resync() time.Duration {
 	return resync
 }
 
-func (r *Reconciler) get(ctx context.Context, name types.NamespacedName) (*unstructured.Unstructured, error) {
-	object := &unstructured.Unstructured{}
-	object.SetGroupVersionKind(r.controller.For.GroupVersionKind)
-	err := r.reader.Get(ctx, name, object)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
+func (r *Reconciler) get(ctx context.Context, name types.NamespacedName) (*kube.Object, error) {
+	object, err := r.reader.Get(ctx, kube.ID{GroupVersionKind: r.controller.For.GroupVersionKind, NamespacedName: name})
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s %s: %w", r.controller.For.Kind, name, err)
 	}
@@ -180,8 +220,11 @@ func (r *Reconciler) get(ctx context.Context, name types.NamespacedName) (*unstr
 }
 
 // letGo forgets an object that is gone or going: its children go by their owner references.
-func (r *Reconciler) letGo(ctx context.Context, name types.NamespacedName, object *unstructured.Unstructured) {
+func (r *Reconciler) letGo(ctx context.Context, name types.NamespacedName, object *kube.Object) {
 	if object == nil {
+		if r.remembers() {
+			r.controller.Outcomes.Unsettled(r.controller.For, name)
+		}
 		if r.memory.forget(name) { // the events of its children going come here too
 			logr.FromContextOrDiscard(ctx).Info("object is gone")
 		}
@@ -191,7 +234,7 @@ func (r *Reconciler) letGo(ctx context.Context, name types.NamespacedName, objec
 }
 
 // report turns a fault into an event, and into what the queue understands.
-func (r *Reconciler) report(name types.NamespacedName, object *unstructured.Unstructured, fault *fault) error {
+func (r *Reconciler) report(name types.NamespacedName, object *kube.Object, fault *fault) error {
 	if fault.reason != "" {
 		r.event(name, object, abi.Event{Type: abi.EventWarning, Reason: fault.reason, Message: fault.Error()})
 	}
@@ -224,6 +267,7 @@ const (
 	reasonApplyFailed     = "ApplyFailed"
 	reasonPruneFailed     = "PruneFailed"
 	reasonStatusFailed    = "StatusFailed"
+	reasonFinalizeFailed  = "FinalizeFailed"
 )
 
 // Error returns the error underneath.

@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
@@ -75,17 +74,17 @@ func TestNothingIsDoneOnErrors(t *testing.T) {
 			event: `Warning InvalidResponse on a: invalid response from the module: keep[0]: kind v1 Pod is not among what the ` +
 				`controller owns ["v1 ConfigMap" "v1 Secret" "rbac.authorization.k8s.io/v1 ClusterRole"]: add it to owns in its config`,
 		},
-		"cluster-scoped child": {
-			reason: "a namespaced object cannot own it",
-			answer: `{"children":[` + child + `,{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"r"}}]}`,
+		"cluster-scoped child with a namespace": {
+			reason: "it can be in none, so something is mistaken",
+			answer: `{"children":[` + child + `,{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"r","namespace":"$NAMESPACE"}}]}`,
 			event: `Warning InvalidResponse on a: invalid response from the module: children[1]: ClusterRole is cluster-scoped, ` +
-				`and a namespaced object cannot own it`,
+				`and metadata.namespace is "$NAMESPACE"`,
 		},
 		"foreign namespace": {
 			reason: "who may write objects in one namespace need not be allowed to in another",
 			answer: `{"children":[` + child + `,{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","namespace":"default"}}]}`,
 			event: `Warning InvalidResponse on a: invalid response from the module: children[1]: metadata.namespace: "default" ` +
-				`is not the object's namespace "$NAMESPACE"`,
+				`is not the object's namespace "$NAMESPACE": allow it by namespaces of ConfigMap in owns of the controller's config`,
 		},
 		"the same child twice": {
 			reason: "which of them is meant?",
@@ -108,7 +107,7 @@ func TestNothingIsDoneOnErrors(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, Controller{For: thing, Owns: []Kind{configMap, secret, clusterRole}})
+			b := newBench(t, Controller{For: thing, Owns: owns(configMap, secret, clusterRole)})
 			b.settle(wants("old"))
 			b.edit(thing, b.name, func(object map[string]any) { object["spec"] = map[string]any{"size": int64(2)} })
 			b.answer, b.answerErr = tt.answer, tt.err
@@ -129,7 +128,7 @@ func TestNothingIsDoneOnErrors(t *testing.T) {
 // TestNothingIsDoneOnErrorsOfOthers has what depends on the kind that is reconciled.
 func TestNothingIsDoneOnErrorsOfOthers(t *testing.T) {
 	t.Run("the object itself as its child", func(t *testing.T) {
-		b := newBench(t, Controller{For: thing, Owns: []Kind{thing}})
+		b := newBench(t, Controller{For: thing, Owns: owns(thing)})
 		b.answer = `{"children":[{"apiVersion":"reconcile.test/v1","kind":"Thing","metadata":{"name":"a"}}]}`
 		if _, err := b.Reconcile(t.Context(), b.name); err == nil {
 			t.Error("an object that owned itself would be pruned with its own children: want an error")
@@ -140,7 +139,7 @@ func TestNothingIsDoneOnErrorsOfOthers(t *testing.T) {
 		}
 	})
 	t.Run("a child without a namespace of an object without one", func(t *testing.T) {
-		b := newBench(t, Controller{For: namespace, Owns: []Kind{configMap}})
+		b := newBench(t, Controller{For: namespace, Owns: owns(configMap)})
 		b.answer = wants("a")
 		if _, err := b.Reconcile(t.Context(), b.name); err == nil {
 			t.Error("there is no namespace that it could be meant for: want an error")
@@ -155,7 +154,7 @@ func TestNothingIsDoneOnErrorsOfOthers(t *testing.T) {
 
 // TestChildren follows an object through answers about its children.
 func TestChildren(t *testing.T) {
-	b := newBench(t, Controller{For: thing, Owns: []Kind{configMap, secret}})
+	b := newBench(t, Controller{For: thing, Owns: owns(configMap, secret)})
 	steps := []struct {
 		reason   string
 		answer   string
@@ -202,7 +201,7 @@ func TestChildren(t *testing.T) {
 
 // TestPruneOnlyAfterAllIsApplied leaves out one child and wants one that cannot be.
 func TestPruneOnlyAfterAllIsApplied(t *testing.T) {
-	b := newBench(t, Controller{For: thing, Owns: []Kind{configMap}})
+	b := newBench(t, Controller{For: thing, Owns: owns(configMap)})
 	b.settle(wants("old"))
 	b.create(`{apiVersion: v1, kind: ConfigMap, metadata: {name: taken}}`)
 	b.edit(thing, b.name, func(object map[string]any) { object["spec"] = map[string]any{"size": int64(2)} })
@@ -223,7 +222,7 @@ func TestPruneOnlyAfterAllIsApplied(t *testing.T) {
 
 // TestPruneBrake wants more gone than the limit of two.
 func TestPruneBrake(t *testing.T) {
-	b := newBench(t, Controller{For: thing, Owns: []Kind{configMap}})
+	b := newBench(t, Controller{For: thing, Owns: owns(configMap)})
 	b.settle(wants("a", "b", "c"))
 	b.edit(thing, b.name, func(object map[string]any) { object["spec"] = map[string]any{"size": int64(2)} })
 	b.answer = wants()
@@ -243,7 +242,7 @@ func TestPruneBrake(t *testing.T) {
 
 // TestObjectIsGone meets objects that are not to be reconciled.
 func TestObjectIsGone(t *testing.T) {
-	b := newBench(t, Controller{For: thing, Owns: []Kind{configMap}})
+	b := newBench(t, Controller{For: thing, Owns: owns(configMap)})
 	b.settle(wants("a"))
 	b.edit(thing, b.name, func(object map[string]any) {
 		object["metadata"].(map[string]any)["finalizers"] = []any{"example.com/hold"}
@@ -267,8 +266,9 @@ func TestObjectIsGone(t *testing.T) {
 
 // TestReadYourOwnWrites freezes the cache before the Reconciler's own writes.
 func TestReadYourOwnWrites(t *testing.T) {
-	b := newBench(t, Controller{For: thing, Owns: []Kind{configMap}})
+	b := newBench(t, Controller{For: thing, Owns: owns(configMap)})
 	b.cache.freeze(t, b.name.Namespace, thing, configMap)
+	first := b.observe(thing, b.name)
 	b.answer = `{"status":{"phase":"x"},"labels":{"l":"v"},` + wants("a", "b", "c")[1:]
 	b.reconcileOnce()
 	if diff := cmp.Diff(did{Calls: 1, Writes: 5}, b.did()); diff != "" {
@@ -283,7 +283,7 @@ func TestReadYourOwnWrites(t *testing.T) {
 	}
 
 	b.cache.freeze(t, b.name.Namespace, configMap)
-	b.cache.frozen[objectKey{thing.GroupVersionKind, b.name}] = b.object
+	b.cache.show(first)
 	b.reconcileOnce()
 	if diff := cmp.Diff(did{}, b.did()); diff != "" {
 		t.Errorf("the children are there, the object is still as it was: -want +got:\n%s", diff)
@@ -298,7 +298,7 @@ func TestReadYourOwnWrites(t *testing.T) {
 
 // TestReadYourOwnDeletes freezes the cache before a prune.
 func TestReadYourOwnDeletes(t *testing.T) {
-	b := newBench(t, Controller{For: thing, Owns: []Kind{configMap}})
+	b := newBench(t, Controller{For: thing, Owns: owns(configMap)})
 	b.settle(wants("a", "b"))
 	b.edit(thing, b.name, func(object map[string]any) { object["spec"] = map[string]any{"size": int64(2)} })
 	b.cache.freeze(t, b.name.Namespace, thing, configMap)
@@ -311,8 +311,8 @@ func TestReadYourOwnDeletes(t *testing.T) {
 	if diff := cmp.Diff(did{}, b.did()); diff != "" {
 		t.Errorf("the cache still shows what was deleted: -want +got:\n%s", diff)
 	}
-	key := objectKey{configMap.GroupVersionKind, types.NamespacedName{Namespace: b.name.Namespace, Name: "b"}}
-	b.cache.frozen[key] = b.create(`{apiVersion: v1, kind: ConfigMap, metadata: {name: b}}`)
+	b.create(`{apiVersion: v1, kind: ConfigMap, metadata: {name: b}}`)
+	b.cache.show(b.observe(configMap, b.called("b")))
 	b.reconcileOnce()
 	if diff := cmp.Diff(did{Calls: 1}, b.did()); diff != "" {
 		t.Errorf("another one by that name shows that it is gone: -want +got:\n%s", diff)
@@ -321,22 +321,22 @@ func TestReadYourOwnDeletes(t *testing.T) {
 
 // TestChildGone hears of a child's going before the cache has ever shown it.
 func TestChildGone(t *testing.T) {
-	b := newBench(t, Controller{For: thing, Owns: []Kind{configMap}})
+	b := newBench(t, Controller{For: thing, Owns: owns(configMap)})
 	b.cache.freeze(t, b.name.Namespace, thing, configMap)
 	b.answer = wants("a")
 	b.reconcileOnce()
-	child := &unstructured.Unstructured{}
-	child.SetGroupVersionKind(configMap.GroupVersionKind)
-	if err := api.Get(t.Context(), client.ObjectKey{Namespace: b.name.Namespace, Name: "a"}, child); err != nil {
-		t.Fatal(err)
-	}
-	other := child.DeepCopy()
-	other.SetUID("another")
-	b.ChildGone(b.name, other)
+	child := b.observe(configMap, b.called("a"))
+	other := *child
+	other.UID = "another"
+	b.Seen(&other, true)
 	if writes, _ := b.memory.expected(b.name); len(writes) != 1 {
 		t.Errorf("it was another one by that name: got %v, want the write to be waited for", writes)
 	}
-	b.ChildGone(b.name, child)
+	b.Seen(child, false)
+	if writes, _ := b.memory.expected(b.name); len(writes) != 1 {
+		t.Errorf("that it is there is for the cache to show: got %v, want the write to be waited for", writes)
+	}
+	b.Seen(child, true)
 	if writes, _ := b.memory.expected(b.name); len(writes) != 0 {
 		t.Errorf("the cache will never show it: got %v, want no write to be waited for", writes)
 	}
@@ -345,9 +345,10 @@ func TestChildGone(t *testing.T) {
 // TestCacheStaysBehind has a cache that never shows a write: it is not waited for without end, and what is written on
 // the word of it does no harm.
 func TestCacheStaysBehind(t *testing.T) {
-	b := newBench(t, Controller{For: thing, Owns: []Kind{configMap}})
+	b := newBench(t, Controller{For: thing, Owns: owns(configMap)})
 	b.cache.freeze(t, b.name.Namespace, configMap)
-	b.cache.frozen[objectKey{thing.GroupVersionKind, b.name}] = b.object
+	object := *b.observe(thing, b.name)
+	b.cache.show(&object)
 	b.answer = wants("a")
 	b.reconcileOnce()
 	b.did()
@@ -357,7 +358,7 @@ func TestCacheStaysBehind(t *testing.T) {
 		t.Errorf("what it shows is what was carried out already: -want +got:\n%s", diff)
 	}
 
-	b.object.SetResourceVersion(b.object.GetResourceVersion() + "0") // the object changes, and the child is still not there
+	object.ResourceVersion += "0" // the object changes, and the child is still not there
 	if wait := b.reconcileOnce(); wait != conflictPause {
 		t.Errorf("got %s, want another try after %s", wait, conflictPause)
 	}
@@ -431,7 +432,7 @@ func TestConverged(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, Controller{For: thing, Owns: []Kind{configMap}, Clock: tt.clock, Resync: time.Hour})
+			b := newBench(t, Controller{For: thing, Owns: owns(configMap), Clock: tt.clock, Resync: time.Hour})
 			b.settle(wants("a"))
 			tt.change(b)
 			if b.answer = wants(); tt.reason == "it is as new" {
@@ -447,7 +448,7 @@ func TestConverged(t *testing.T) {
 
 // TestErrorsAreNotConverged asks again after an error though nothing has changed.
 func TestErrorsAreNotConverged(t *testing.T) {
-	b := newBench(t, Controller{For: thing, Owns: []Kind{configMap}})
+	b := newBench(t, Controller{For: thing, Owns: owns(configMap)})
 	b.settle(wants("a"))
 	b.edit(thing, b.name, func(object map[string]any) { object["spec"] = map[string]any{"size": int64(2)} })
 	b.answerErr = trap{}

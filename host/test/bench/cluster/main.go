@@ -20,11 +20,12 @@ import (
 func main() {
 	objects := flag.Int("objects", 500, "objects to create")
 	rounds := flag.Int("rounds", 2, "rounds, of which medians are taken")
+	hostile := flag.Bool("hostile", true, "measure the host beside hostile neighbours too")
 	bin := flag.String("bin", "bin/bench", "`folder` with wasmloop, native, the modules and the configs")
 	flag.Parse()
 	log.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *bin, *objects, *rounds)
+	err := run(ctx, *bin, *objects, *rounds, *hostile)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "✗", err)
@@ -32,7 +33,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, bin string, objects, rounds int) error {
+func run(ctx context.Context, bin string, objects, rounds int, hostile bool) error {
 	bin, err := filepath.Abs(bin)
 	if err != nil {
 		return err
@@ -40,9 +41,13 @@ func run(ctx context.Context, bin string, objects, rounds int) error {
 	native := contender{name: "native", agent: "native", path: filepath.Join(bin, "native")}
 	ours := host("wasmloop", bin, "config.yaml")
 	beset := host("wasmloop with hostile neighbours", bin, "hostile.yaml")
+	contenders := []contender{native, ours, beset}
+	if !hostile {
+		contenders = contenders[:2]
+	}
 	results := map[string][]figures{}
 	for round := range rounds {
-		for _, c := range []contender{native, ours, beset} {
+		for _, c := range contenders {
 			fmt.Fprintf(os.Stderr, "► round %d of %d: %s\n", round+1, rounds, c.name)
 			measured, err := measure(ctx, c, objects)
 			if err != nil {
@@ -52,7 +57,9 @@ func run(ctx context.Context, bin string, objects, rounds int) error {
 		}
 	}
 	printTable(os.Stdout, median(results[native.name]), median(results[ours.name]), objects, rounds)
-	printNeighbours(os.Stdout, median(results[ours.name]), median(results[beset.name]))
+	if hostile {
+		printNeighbours(os.Stdout, median(results[ours.name]), median(results[beset.name]))
+	}
 	return nil
 }
 

@@ -36,8 +36,9 @@ var (
 type figures struct {
 	create           time.Duration // from the first object's creation until all have their status
 	createCPU        time.Duration
-	createWrites     float64 // per object
-	createReads      float64 // per object, without lists and watches
+	serversCPU       time.Duration // of the control plane meanwhile
+	createWrites     float64       // per object
+	createReads      float64       // per object, without lists and watches
 	restart          time.Duration
 	restartCPU       time.Duration
 	restartWrites    float64       // in all
@@ -148,6 +149,10 @@ func (b *bench) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	servers, err := serversCPU()
+	if err != nil {
+		return err
+	}
 	b.audit.mark()
 	begin := time.Now()
 	go b.createAll(ctx)
@@ -162,6 +167,11 @@ func (b *bench) create(ctx context.Context) error {
 		}
 	}
 	b.figures.create = time.Since(begin)
+	serversAfter, err := serversCPU()
+	if err != nil {
+		return err
+	}
+	b.figures.serversCPU = serversAfter - servers
 	time.Sleep(settle)
 	after, err := b.process.cpu()
 	if err != nil {

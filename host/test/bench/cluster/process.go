@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -80,7 +81,38 @@ func (p *process) cpu() (time.Duration, error) {
 		return 0, err
 	}
 	_, after, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(after)
+	return cpuOf(strings.Fields(after))
+}
+
+// serversCPU returns the CPU time that the control plane has used so far: etcd and kube-apiserver, which this process
+// started.
+func serversCPU() (sum time.Duration, err error) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, err
+	}
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		name, after, _ := strings.Cut(string(stat), ") ")
+		fields := strings.Fields(after)
+		isServer := strings.HasSuffix(name, "(etcd") || strings.HasSuffix(name, "(kube-apiserver")
+		if !isServer || len(fields) < 2 || fields[1] != strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		used, err := cpuOf(fields)
+		if err != nil {
+			return 0, err
+		}
+		sum += used
+	}
+	return sum, nil
+}
+
+// cpuOf reads the CPU time from the fields of /proc/PID/stat that come after the name.
+func cpuOf(fields []string) (time.Duration, error) {
 	if len(fields) < 13 {
 		return 0, errors.New("unknown form of /proc/PID/stat")
 	}

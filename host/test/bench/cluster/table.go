@@ -28,6 +28,7 @@ func rows(objects int) []row {
 	return []row{
 		{"objects per second, all created", func(f figures) float64 { return float64(objects) / f.create.Seconds() }, "/s", 0.95, true, false},
 		{"CPU per object", func(f figures) float64 { return each(f.createCPU) }, "ms", 1.3, false, false},
+		{"CPU of the control plane per object", func(f figures) float64 { return each(f.serversCPU) }, "ms", 0, false, false},
 		{"writes per object", func(f figures) float64 { return f.createWrites }, "", 4, false, true},
 		{"reads per object", func(f figures) float64 { return f.createReads }, "", 0, false, true},
 		{"module calls per object", func(f figures) float64 { return f.calls }, "", 2, false, true},
@@ -106,6 +107,7 @@ func median(rounds []figures) figures {
 	var m figures
 	pick(rounds, func(f *figures) *time.Duration { return &f.create }, &m)
 	pick(rounds, func(f *figures) *time.Duration { return &f.createCPU }, &m)
+	pick(rounds, func(f *figures) *time.Duration { return &f.serversCPU }, &m)
 	pick(rounds, func(f *figures) *float64 { return &f.createWrites }, &m)
 	pick(rounds, func(f *figures) *float64 { return &f.createReads }, &m)
 	pick(rounds, func(f *figures) *time.Duration { return &f.restart }, &m)

@@ -1,0 +1,203 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// Client reads and writes objects of any kind on an API server. Its errors are those of apimachinery's api/errors. It is
+// safe for concurrent use.
+type Client struct {
+	rest   rest.Interface
+	mapper meta.RESTMapper
+}
+
+// NewClient returns a Client of the cluster that config leads to, over httpClient. mapper says how kinds are served.
+func NewClient(config *rest.Config, httpClient *http.Client, mapper meta.RESTMapper) (*Client, error) {
+	config = rest.CopyConfig(config)
+	config.NegotiatedSerializer = codec{}
+	config.ContentType, config.AcceptContentTypes = "application/json", "application/json"
+	config.GroupVersion = &schema.GroupVersion{}
+	config.APIPath = "/"
+	client, err := rest.UnversionedRESTClientForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up a client of the cluster: %w", err)
+	}
+	return &Client{client, mapper}, nil
+}
+
+// ID names an object.
+type ID struct {
+	schema.GroupVersionKind
+	types.NamespacedName
+}
+
+// ID returns what names the object.
+func (o *Object) ID() ID { return ID{o.Kind, o.NamespacedName} }
+
+// String returns "Kind namespace/name", or "Kind name" for a cluster-scoped object.
+func (id ID) String() string { return Subject{id.Kind, id.NamespacedName}.String() }
+
+// Write says who writes and what of the object.
+type Write struct {
+	// Manager is the field manager.
+	Manager string
+	// Subresource is "status", or empty for the object itself.
+	Subresource string
+}
+
+// Apply applies an object server-side, and takes over fields of other managers. It returns the object as it is now.
+func (c *Client) Apply(ctx context.Context, id ID, body []byte, write Write) (*Object, error) {
+	request, err := c.request(c.rest.Patch(types.ApplyYAMLPatchType), id, write.Subresource)
+	if err != nil {
+		return nil, err
+	}
+	return do(ctx, request.Param("fieldManager", write.Manager).Param("force", "true").Body(body), id.GroupVersionKind)
+}
+
+// Patch changes an object by a JSON merge patch. It returns the object as it is now.
+func (c *Client) Patch(ctx context.Context, id ID, body []byte, write Write) (*Object, error) {
+	request, err := c.request(c.rest.Patch(types.MergePatchType), id, write.Subresource)
+	if err != nil {
+		return nil, err
+	}
+	return do(ctx, request.Param("fieldManager", write.Manager).Body(body), id.GroupVersionKind)
+}
+
+// TryCreate has the API server check whether it would create an object, in the namespace of id, and create none.
+func (c *Client) TryCreate(ctx context.Context, id ID, body []byte, write Write) error {
+	id.Name = ""
+	request, err := c.request(c.rest.Post(), id, "")
+	if err != nil {
+		return err
+	}
+	request = request.SetHeader("Content-Type", "application/json").Param("dryRun", metav1.DryRunAll)
+	return request.Param("fieldManager", write.Manager).Body(body).Do(ctx).Error()
+}
+
+// Delete deletes an object if it is still just as it was seen; what it owns goes after it.
+func (c *Client) Delete(ctx context.Context, object *Object) error {
+	request, err := c.request(c.rest.Delete(), object.ID(), "")
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(metav1.DeleteOptions{
+		TypeMeta:          metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},
+		Preconditions:     &metav1.Preconditions{UID: &object.UID, ResourceVersion: &object.ResourceVersion},
+		PropagationPolicy: new(metav1.DeletePropagationBackground),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot encode the deletion of %s: %w", object, err)
+	}
+	return request.SetHeader("Content-Type", "application/json").Body(body).Do(ctx).Error()
+}
+
+// Get reads an object, from the API server rather than from a cache.
+func (c *Client) Get(ctx context.Context, id ID) (*Object, error) {
+	request, err := c.request(c.rest.Get(), id, "")
+	if err != nil {
+		return nil, err
+	}
+	return do(ctx, request, id.GroupVersionKind)
+}
+
+// List reads the objects of a kind that options select, in a namespace or in all ("").
+func (c *Client) List(ctx context.Context, kind schema.GroupVersionKind, namespace string, options metav1.ListOptions) (*List, error) {
+	request, err := c.request(c.rest.Get(), ID{kind, types.NamespacedName{Namespace: namespace}}, "")
+	if err != nil {
+		return nil, err
+	}
+	result := request.VersionedParams(&options, metav1.ParameterCodec).Do(ctx)
+	if err := result.Error(); err != nil {
+		return nil, err
+	}
+	body, err := result.Raw()
+	if err != nil {
+		return nil, err
+	}
+	return parseList(body, kind)
+}
+
+// watch follows the objects of a kind.
+func (c *Client) watch(ctx context.Context, kind schema.GroupVersionKind, namespace string, options metav1.ListOptions) (watch.Interface, error) {
+	request, err := c.request(c.rest.Get(), ID{kind, types.NamespacedName{Namespace: namespace}}, "")
+	if err != nil {
+		return nil, err
+	}
+	options.Watch = true
+	return request.VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
+}
+
+// request completes the path of a request: to an object, or to all of a kind when no name is given.
+func (c *Client) request(request *rest.Request, id ID, subresource string) (*rest.Request, error) {
+	mapping, err := c.mapper.RESTMapping(id.GroupKind(), id.Version)
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell how the cluster serves kind %s: %w", id.Kind, err)
+	}
+	root := []string{"apis", id.Group, id.Version}
+	if id.Group == "" {
+		root = []string{"api", id.Version}
+	}
+	request = request.AbsPath(root...).Resource(mapping.Resource.Resource)
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		request = request.NamespaceIfScoped(id.Namespace, id.Namespace != "")
+	}
+	if id.Name != "" {
+		request = request.Name(id.Name)
+	}
+	if subresource != "" {
+		request = request.SubResource(subresource)
+	}
+	return request, nil
+}
+
+func do(ctx context.Context, request *rest.Request, kind schema.GroupVersionKind) (*Object, error) {
+	result := request.Do(ctx)
+	if err := result.Error(); err != nil {
+		return nil, err
+	}
+	body, err := result.Raw()
+	if err != nil {
+		return nil, err
+	}
+	return Parse(body, kind)
+}
+
+// List is the objects of a kind at one moment.
+type List struct {
+	metav1.TypeMeta
+	metav1.ListMeta
+	Items []*Object
+}
+
+func parseList(body []byte, kind schema.GroupVersionKind) (*List, error) {
+	list := &List{}
+	err := abi.Fields(body, func(name string, value json.RawMessage) error {
+		switch name {
+		case "metadata":
+			return json.Unmarshal(value, &list.ListMeta)
+		case "items":
+			return abi.Items(value, func(item json.RawMessage) error {
+				object, err := Parse(item, kind)
+				list.Items = append(list.Items, object)
+				return err
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot decode a list of kind %s: %w", kind.Kind, err)
+	}
+	return list, nil
+}

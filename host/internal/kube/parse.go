@@ -1,0 +1,180 @@
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// ManagerPrefix is what the names of the host's field managers begin with.
+const ManagerPrefix = "wasmloop/"
+
+// Parse reads an object as an API server encodes it. kind is for the items of lists, which need not name it; an object's
+// own goes before. Nothing of data is kept.
+func Parse(data []byte, kind schema.GroupVersionKind) (*Object, error) {
+	o := &Object{Kind: kind}
+	p := parser{object: o}
+	if err := abi.Fields(data, p.field); err != nil {
+		return nil, fmt.Errorf("cannot decode an object of kind %s: %w", kind.Kind, err)
+	}
+	if p.apiVersion != "" && p.kind != "" && (p.kind != kind.Kind || p.apiVersion != kind.GroupVersion().String()) {
+		o.Kind = schema.FromAPIVersionAndKind(p.apiVersion, p.kind)
+	}
+	o.JSON = p.encode(len(data))
+	return o, nil
+}
+
+type field struct {
+	name  string
+	value json.RawMessage
+}
+
+// parser goes once over an object. What it keeps of it are spans of the data.
+type parser struct {
+	object           *Object
+	apiVersion, kind string
+	fields           []field // of the object, without metadata
+	metadata         []field // as modules see it
+	annotations      []field
+	room             [3][16]field
+}
+
+func (p *parser) field(name string, value json.RawMessage) (err error) {
+	switch name {
+	case "apiVersion":
+		p.apiVersion, err = text(value)
+	case "kind":
+		p.kind, err = text(value)
+	case "metadata":
+		p.metadata = p.room[0][:0]
+		err = abi.Fields(value, p.metadataField)
+	default:
+		if p.fields == nil {
+			p.fields = p.room[1][:0]
+		}
+		p.fields = append(p.fields, field{name, value})
+	}
+	return err
+}
+
+func (p *parser) metadataField(name string, value json.RawMessage) (err error) {
+	o := p.object
+	switch name {
+	case "managedFields":
+		return p.managedFields(value)
+	case "resourceVersion":
+		o.ResourceVersion, err = text(value)
+		return err
+	case "annotations":
+		p.annotations = p.room[2][:0]
+		return p.ownAnnotations(value)
+	case "name":
+		o.Name, err = text(value)
+	case "namespace":
+		o.Namespace, err = text(value)
+	case "uid":
+		var uid string
+		uid, err = text(value)
+		o.UID = types.UID(uid)
+	case "generation":
+		err = json.Unmarshal(value, &o.Generation)
+	case "deletionTimestamp":
+		o.Deleting = string(value) != "null"
+	case "finalizers":
+		err = json.Unmarshal(value, &o.Finalizers)
+	case "ownerReferences":
+		err = json.Unmarshal(value, &o.Owners)
+	}
+	p.metadata = append(p.metadata, field{name, value})
+	return err
+}
+
+// ownAnnotations takes the host's own annotations out.
+func (p *parser) ownAnnotations(value json.RawMessage) error {
+	if string(value) == "null" {
+		return nil
+	}
+	return abi.Fields(value, func(key string, value json.RawMessage) error {
+		if !strings.HasPrefix(key, abi.HostPrefix) {
+			p.annotations = append(p.annotations, field{key, value})
+			return nil
+		}
+		content, err := text(value)
+		p.object.marks = append(p.object.marks, mark{key, content})
+		return err
+	})
+}
+
+// managedFields keeps the host's own entries. There is none unless the text has the beginning of a manager's name.
+func (p *parser) managedFields(value json.RawMessage) error {
+	if !strings.Contains(string(value), `"`+ManagerPrefix) {
+		return nil
+	}
+	var entries []struct {
+		Manager     string          `json:"manager"`
+		Operation   string          `json:"operation"`
+		Subresource string          `json:"subresource"`
+		Fields      json.RawMessage `json:"fieldsV1"`
+	}
+	if err := json.Unmarshal(value, &entries); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Manager, ManagerPrefix) && e.Operation == "Apply" {
+			p.object.entries = append(p.object.entries, entry{e.Manager, e.Subresource, slices.Clone(e.Fields)})
+		}
+	}
+	return nil
+}
+
+// encode writes the object as modules see it. size is that of the data, which is more than that takes.
+func (p *parser) encode(size int) []byte {
+	kind := p.object.Kind
+	shown := make([]byte, 0, size)
+	shown = abi.AppendString(append(shown, `{"apiVersion":`...), kind.GroupVersion().String())
+	shown = abi.AppendString(append(shown, `,"kind":`...), kind.Kind)
+	shown = append(shown, `,"metadata":{`...)
+	for _, f := range p.metadata {
+		shown = appendField(shown, f)
+	}
+	if len(p.annotations) > 0 {
+		shown = append(comma(shown), `"annotations":{`...)
+		for _, f := range p.annotations {
+			shown = appendField(shown, f)
+		}
+		shown = append(shown, '}')
+	}
+	shown = append(shown, '}')
+	for _, f := range p.fields {
+		shown = appendField(shown, f)
+	}
+	return slices.Clip(slices.Clone(append(shown, '}')))
+}
+
+func appendField(dst []byte, f field) []byte {
+	dst = abi.AppendString(comma(dst), f.name)
+	return append(append(dst, ':'), f.value...)
+}
+
+// comma separates a field from the one before it.
+func comma(dst []byte) []byte {
+	if dst[len(dst)-1] == '{' {
+		return dst
+	}
+	return append(dst, ',')
+}
+
+// text decodes a string.
+func text(value json.RawMessage) (s string, err error) {
+	if n := len(value); n >= 2 && value[0] == '"' && !strings.Contains(string(value), `\`) {
+		return string(value[1 : n-1]), nil
+	}
+	err = json.Unmarshal(value, &s)
+	return s, err
+}

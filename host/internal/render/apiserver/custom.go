@@ -1,0 +1,266 @@
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
+	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	openapierrors "k8s.io/kube-openapi/pkg/validation/errors"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+	"k8s.io/kube-openapi/pkg/validation/strfmt"
+	"k8s.io/kube-openapi/pkg/validation/validate"
+)
+
+// customKinds returns the versions that a CustomResourceDefinition serves.
+func customKinds(crd *apiextensionsv1.CustomResourceDefinition) ([]*kind, error) {
+	var kinds []*kind
+	names := crd.Spec.Names
+	for _, version := range crd.Spec.Versions {
+		if !version.Served {
+			continue
+		}
+		gvk := schema.GroupVersionKind{Group: crd.Spec.Group, Version: version.Name, Kind: names.Kind}
+		k := &kind{
+			GroupVersionKind: gvk,
+			resource:         gvk.GroupVersion().WithResource(names.Plural),
+			singular:         names.Singular,
+			short:            names.ShortNames,
+			namespaced:       crd.Spec.Scope != apiextensionsv1.ClusterScoped,
+			status:           version.Subresources != nil && version.Subresources.Status != nil,
+			generation:       true,
+			custom:           true,
+			name:             validation.NameIsDNSSubdomain,
+		}
+		if k.singular == "" {
+			k.singular = strings.ToLower(names.Kind)
+		}
+		var err error
+		if k.model, err = newCustom(gvk, version); err != nil {
+			return nil, err
+		}
+		if err := k.complete(); err != nil {
+			return nil, err
+		}
+		kinds = append(kinds, k)
+	}
+	return kinds, nil
+}
+
+// custom is the model of a custom kind: the schema of its CustomResourceDefinition.
+type custom struct {
+	gvk             schema.GroupVersionKind
+	structural      *structuralschema.Structural
+	openAPI         *spec.Schema
+	converter       managedfields.TypeConverter
+	validator       *validate.SchemaValidator
+	statusValidator *validate.SchemaValidator
+}
+
+func newCustom(gvk schema.GroupVersionKind, version apiextensionsv1.CustomResourceDefinitionVersion) (*custom, error) {
+	if version.Schema == nil || version.Schema.OpenAPIV3Schema == nil {
+		return nil, fmt.Errorf("version %s has no schema", version.Name)
+	}
+	props := &apiextensions.JSONSchemaProps{}
+	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(version.Schema.OpenAPIV3Schema, props, nil); err != nil {
+		return nil, err
+	}
+	structural, err := structuralschema.NewStructural(props)
+	if err != nil {
+		return nil, err
+	}
+	c := &custom{gvk: gvk, structural: structural, openAPI: structural.ToKubeOpenAPI()}
+	c.validator = validate.NewSchemaValidator(structural.ToKubeOpenAPI(), nil, "", strfmt.Default)
+	if status, ok := c.openAPI.Properties["status"]; ok {
+		c.statusValidator = validate.NewSchemaValidator(&status, nil, "", strfmt.Default)
+	}
+	c.converter, err = c.newConverter()
+	return c, err
+}
+
+func (c *custom) types() managedfields.TypeConverter { return c.converter }
+
+func (*custom) zero() map[string]any { return map[string]any{} }
+
+// decode makes of a custom resource what Go's types make of a built-in one.
+func (c *custom) decode(object map[string]any) (decoded map[string]any, unknown []string, err error) {
+	unknown, err = c.coerce(object, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	setSchemaDefaults(object, c.structural)
+	return object, unknown, nil
+}
+
+// merged sets the defaults only: what was applied can have no unknown fields, and what is null is for validate to see.
+func (c *custom) merged(object map[string]any) (map[string]any, error) {
+	setSchemaDefaults(object, c.structural)
+	return object, nil
+}
+
+func (c *custom) normalise(object map[string]any) error {
+	_, err := c.coerce(object, false)
+	return err
+}
+
+// coerce removes unknown fields, nulls where there may be none, and what is not metadata from the metadata.
+func (c *custom) coerce(object map[string]any, track bool) (unknown []string, err error) {
+	apiVersion, kind := object["apiVersion"], object["kind"]
+	unknown = pruning.PruneWithOptions(object, c.structural, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: track})
+	dropNulls(object, c.structural)
+	object["apiVersion"], object["kind"] = apiVersion, kind
+	return unknown, coerceMetadata(object)
+}
+
+// coerceMetadata passes an object's metadata through its Go type.
+func coerceMetadata(object map[string]any) error {
+	metadata, there := object["metadata"]
+	if !there {
+		return nil
+	}
+	fields, ok := metadata.(map[string]any)
+	if !ok {
+		return errors.New("metadata is not an object")
+	}
+	typed := &metav1.ObjectMeta{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, typed); err != nil {
+		return err
+	}
+	written, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
+	if err != nil {
+		return err
+	}
+	keepReset(written, fields)
+	object["metadata"] = written
+	return nil
+}
+
+// keepReset keeps an empty list of managedFields, by which a client lets go of all of them.
+func keepReset(metadata, sent map[string]any) {
+	if list, ok := sent["managedFields"].([]any); ok && len(list) == 0 {
+		metadata["managedFields"] = list
+	}
+}
+
+// setSchemaDefaults sets what the schema has defaults for.
+func setSchemaDefaults(value any, s *structuralschema.Structural) {
+	if s == nil {
+		return
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		for name := range s.Properties {
+			property := s.Properties[name]
+			if current, there := v[name]; property.Default.Object != nil && (!there || current == nil && !property.Nullable) {
+				v[name] = runtime.DeepCopyJSONValue(property.Default.Object)
+			}
+		}
+		for name, item := range v {
+			setSchemaDefaults(item, member(s, name))
+		}
+	case []any:
+		for _, item := range v {
+			setSchemaDefaults(item, s.Items)
+		}
+	}
+}
+
+// dropNulls removes nulls that the schema does not allow and has no default for.
+func dropNulls(value any, s *structuralschema.Structural) {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, item := range v {
+			of := member(s, name)
+			if item == nil && of != nil && !of.Nullable && of.Default.Object == nil {
+				delete(v, name)
+			} else {
+				dropNulls(item, of)
+			}
+		}
+	case []any:
+		for _, item := range v {
+			if s != nil {
+				dropNulls(item, s.Items)
+			}
+		}
+	}
+}
+
+// member returns the schema of an object's member, nil if there is none.
+func member(s *structuralschema.Structural, name string) *structuralschema.Structural {
+	if s == nil {
+		return nil
+	}
+	if property, ok := s.Properties[name]; ok {
+		return &property
+	}
+	if s.AdditionalProperties != nil {
+		return s.AdditionalProperties.Structural
+	}
+	return nil
+}
+
+// validate holds an object against its schema. As far as only the status is written, only that is looked at.
+func (c *custom) validate(object, old map[string]any, subresource string) field.ErrorList {
+	var errs field.ErrorList
+	if subresource != "status" {
+		errs = fieldErrors(nil, c.validator.Validate(object))
+	} else if status, there := object["status"]; there && c.statusValidator != nil {
+		errs = fieldErrors(field.NewPath("status"), c.statusValidator.Validate(status))
+	}
+	if old == nil || len(listtype.ValidateListSetsAndMaps(nil, c.structural, old)) == 0 {
+		errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.structural, object)...)
+	}
+	return errs
+}
+
+// fieldErrors says in the words of the API what a validator says.
+func fieldErrors(root *field.Path, result *validate.Result) (errs field.ErrorList) {
+	for _, err := range result.Errors {
+		var problem *openapierrors.Validation
+		if !errors.As(err, &problem) {
+			errs = append(errs, field.Invalid(root, "", err.Error()))
+			continue
+		}
+		at := root
+		if problem.Name != "" && problem.Name != "." {
+			at = root.Child(strings.TrimPrefix(problem.Name, "."))
+		}
+		errs = append(errs, fieldError(at, problem))
+	}
+	return errs
+}
+
+func fieldError(at *field.Path, problem *openapierrors.Validation) *field.Error {
+	value := problem.Value
+	if value == nil {
+		value = ""
+	}
+	switch problem.Code() {
+	case openapierrors.RequiredFailCode:
+		return field.Required(at, "")
+	case openapierrors.EnumFailCode:
+		allowed := make([]string, len(problem.Values))
+		for i, one := range problem.Values {
+			allowed[i] = fmt.Sprint(one)
+		}
+		return field.NotSupported(at, value, allowed)
+	case openapierrors.InvalidTypeCode:
+		return field.TypeInvalid(at, value, problem.Error())
+	case openapierrors.TooLongFailCode:
+		most, _ := problem.Valid.(int64)
+		return field.TooLong(at, "", int(most))
+	default:
+		return field.Invalid(at, value, problem.Error())
+	}
+}
