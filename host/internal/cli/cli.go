@@ -36,6 +36,6 @@ func newCommand(stderr io.Writer) *cobra.Command {
 		SilenceUsage:  true, // an error is about what was asked for, seldom about how
 		SilenceErrors: true, // Run prints them
 	}
-	command.AddCommand(newInspectCommand(), newRunCommand(stderr), newVersionCommand())
+	command.AddCommand(newInspectCommand(), newPruneCommand(), newReleaseCommand(), newRunCommand(stderr), newVersionCommand())
 	return command
 }

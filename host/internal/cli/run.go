@@ -64,6 +64,7 @@ func (f *runFlags) register(command *cobra.Command) {
 	set.BoolVar(&f.engine.LeaderElection, "leader-elect", false, "let only one of several hosts work at a time")
 	set.StringVar(&f.engine.LeaderElectionNamespace, "leader-election-namespace", "", "`namespace` of the Lease for --leader-elect (default: that of the host's Pod)")
 	set.StringVar(&f.engine.CacheDir, "cache-dir", "", "`folder` for compiled modules, writable for this host alone (default: none, or inside --local-dir)")
+	set.BoolVar(&f.engine.ReportLeftovers, "report-leftovers", true, "look once for children and finalizers that earlier configs left over, and log them")
 	f.local.register(set)
 	command.MarkFlagsMutuallyExclusive("local", "kubeconfig")
 }
@@ -87,17 +88,17 @@ func (f *runFlags) run(ctx context.Context, stderr io.Writer) error {
 	if f.local.used() {
 		return errors.New("--crd, --apply and --local-dir need --local: on other clusters use kubectl")
 	}
-	cluster, err := f.cluster()
+	cluster, err := clusterOf(f.kubeconfig)
 	if err != nil {
 		return err
 	}
 	return f.runEngine(ctx, conf, cluster)
 }
 
-// cluster returns how to reach the cluster that the flags and the environment name.
-func (f *runFlags) cluster() (*rest.Config, error) {
+// clusterOf returns how to reach the cluster that a kubeconfig file, or else the environment, names.
+func clusterOf(kubeconfig string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = f.kubeconfig
+	rules.ExplicitPath = kubeconfig
 	cluster, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
 		return nil, errors.New("no cluster: give --kubeconfig FILE, set KUBECONFIG, or use --local for a control plane on this machine")

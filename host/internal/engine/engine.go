@@ -32,6 +32,9 @@ type Options struct {
 	// CacheDir is where compiled modules are kept, and what needs not be reconciled again by the next process. Empty: in
 	// memory only.
 	CacheDir string
+	// ReportLeftovers has the host look once, a minute after it has begun to work, for what controllers and kinds of
+	// earlier configs left over, and tell of it in the log.
+	ReportLeftovers bool
 	// Log takes the log. The zero value discards it.
 	Log logr.Logger
 }
@@ -56,6 +59,7 @@ type Engine struct {
 	// cacheDir is where compiled modules and outcomes are kept.
 	cacheDir string
 	idler    idler
+	report   *reporter // nil if there is to be none
 	// loading is done when all modules are loaded.
 	loading sync.WaitGroup
 }
@@ -78,6 +82,9 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 	e.cache = kube.NewCache(e.client, reconcile.IndexKeys)
 	if e.kinds, err = newKinds(cluster, mgr); err != nil {
 		return nil, err
+	}
+	if options.ReportLeftovers {
+		e.report = &reporter{&Leftovers{e.client, e.kinds.discovery}, conf, options.Log}
 	}
 	if e.events, err = newEvents(cluster, mgr); err != nil {
 		return nil, err
@@ -119,6 +126,11 @@ func (e *Engine) register() error {
 	}
 	if err := e.manager.Add(&e.idler); err != nil {
 		return fmt.Errorf("cannot add what gives memory back: %w", err)
+	}
+	if e.report != nil {
+		if err := e.manager.Add(e.report); err != nil {
+			return fmt.Errorf("cannot add the report of leftovers: %w", err)
+		}
 	}
 	for _, entry := range e.config.Controllers {
 		if err := e.manager.Add(&runner{engine: e, entry: entry, module: e.modules[entry.Name]}); err != nil {

@@ -56,7 +56,9 @@ func watched(t *testing.T, client *Client, kind schema.GroupVersionKind) (*Cache
 // TestCache follows objects through a watch.
 func TestCache(t *testing.T) {
 	b := newBench(t)
-	team := func(name string) string { return strings.Replace(`,"metadata":{"name":"a","labels":{"team":"T"}}`, "T", name, 1) }
+	team := func(name string) string {
+		return strings.Replace(`,"metadata":{"name":"a","labels":{"team":"T"}}`, "T", name, 1)
+	}
 	before := b.apply(b.id(partKind, "before"), "")
 	c, informer := watched(t, b.Client, partKind)
 	show := func(id ID) *Object {
@@ -80,10 +82,15 @@ func TestCache(t *testing.T) {
 	}
 
 	events := make(chan string, 10)
+	note := func(event string, object any) {
+		if object := object.(*Object); object.NamespacedName == b.id(partKind, "a").NamespacedName {
+			events <- event
+		}
+	}
 	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { events <- "added " + object.(*Object).Name },
-		UpdateFunc: func(_, object any) { events <- "updated " + object.(*Object).Name },
-		DeleteFunc: func(object any) { events <- "deleted " + object.(*Object).Name },
+		AddFunc:    func(object any) { note("added", object) },
+		UpdateFunc: func(_, object any) { note("updated", object) },
+		DeleteFunc: func(object any) { note("deleted", object) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -92,18 +99,13 @@ func TestCache(t *testing.T) {
 	id := b.id(partKind, "a")
 	wantEvent := func(want string) {
 		t.Helper()
-		for {
-			select {
-			case got := <-events:
-				if got != want && got != "added before" {
-					t.Errorf("got %q, want %q", got, want)
-				}
-				if got == want {
-					return
-				}
-			case <-time.After(deadline):
-				t.Fatalf("no event %q", want)
+		select {
+		case got := <-events:
+			if got != want {
+				t.Errorf("it was %s, want that it was %s", got, want)
 			}
+		case <-time.After(deadline):
+			t.Fatalf("nobody says that it was %s", want)
 		}
 	}
 	patch := func(fields string) *Object {
@@ -116,14 +118,14 @@ func TestCache(t *testing.T) {
 	}
 
 	b.apply(id, "")
-	wantEvent("added a")
+	wantEvent("added")
 	red := patch(team("red"))
-	wantEvent("updated a")
+	wantEvent("updated")
 	if diff := cmp.Diff([]*Object{red}, indexed("red"), exported); diff != "" {
 		t.Errorf("by its key: -want +got:\n%s", diff)
 	}
 	blue := patch(team("blue"))
-	wantEvent("updated a")
+	wantEvent("updated")
 	if diff := cmp.Diff([][]*Object{{}, {blue}}, [][]*Object{indexed("red"), indexed("blue")}, exported, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("by its new key: -want +got:\n%s", diff)
 	}
@@ -133,7 +135,7 @@ func TestCache(t *testing.T) {
 	if err := b.Delete(t.Context(), blue); err != nil {
 		t.Fatal(err)
 	}
-	wantEvent("deleted a")
+	wantEvent("deleted")
 	if found := show(id); found != nil {
 		t.Errorf("it is gone: got %v", found)
 	}

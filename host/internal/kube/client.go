@@ -118,15 +118,53 @@ func (c *Client) List(ctx context.Context, kind schema.GroupVersionKind, namespa
 	if err != nil {
 		return nil, err
 	}
-	result := request.VersionedParams(&options, metav1.ParameterCodec).Do(ctx)
-	if err := result.Error(); err != nil {
-		return nil, err
-	}
-	body, err := result.Raw()
+	return doList(ctx, request.VersionedParams(&options, metav1.ParameterCodec), kind)
+}
+
+func doList(ctx context.Context, request *rest.Request, kind schema.GroupVersionKind) (*List, error) {
+	body, err := bodyOf(ctx, request)
 	if err != nil {
 		return nil, err
 	}
 	return parseList(body, kind)
+}
+
+// bodyOf makes a request and returns the body of the answer.
+func bodyOf(ctx context.Context, request *rest.Request) ([]byte, error) {
+	result := request.Do(ctx)
+	if err := result.Error(); err != nil {
+		return nil, err
+	}
+	return result.Raw()
+}
+
+// metadataOnly asks for a list without all but the metadata of its items.
+const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+// pageSize is how many objects ListMetadata reads at a time.
+const pageSize = 500
+
+// ListMetadata reads the metadata of all objects of a kind, and hands them to visit one after the other. Their JSON is
+// not that of the whole object.
+func (c *Client) ListMetadata(ctx context.Context, kind schema.GroupVersionKind, visit func(*Object)) error {
+	options := metav1.ListOptions{Limit: pageSize}
+	for {
+		request, err := c.request(c.rest.Get(), ID{GroupVersionKind: kind}, "")
+		if err != nil {
+			return err
+		}
+		list, err := doList(ctx, request.SetHeader("Accept", metadataOnly).VersionedParams(&options, metav1.ParameterCodec), kind)
+		if err != nil {
+			return err
+		}
+		for _, object := range list.Items {
+			object.Kind = kind // the items say that they are metadata
+			visit(object)
+		}
+		if options.Continue = list.Continue; options.Continue == "" {
+			return nil
+		}
+	}
 }
 
 // watch follows the objects of a kind.
@@ -163,11 +201,7 @@ func (c *Client) request(request *rest.Request, id ID, subresource string) (*res
 }
 
 func do(ctx context.Context, request *rest.Request, kind schema.GroupVersionKind) (*Object, error) {
-	result := request.Do(ctx)
-	if err := result.Error(); err != nil {
-		return nil, err
-	}
-	body, err := result.Raw()
+	body, err := bodyOf(ctx, request)
 	if err != nil {
 		return nil, err
 	}

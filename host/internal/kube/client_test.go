@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,6 +24,9 @@ var (
 	tester = Write{Manager: "wasmloop/tester"}
 )
 
+// benches counts benches, for their names.
+var benches atomic.Int32
+
 // bench is a namespace, and a Client that may do all.
 type bench struct {
 	*Client
@@ -33,8 +36,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{Client: clientOf(t, nil), t: t}
-	b.namespace = strings.NewReplacer("/", "-", "_", "-").Replace(strings.ToLower(t.Name()))
+	b := &bench{Client: clientOf(t, nil), t: t, namespace: fmt.Sprintf("kube-%d", benches.Add(1))}
 	b.apply(ID{namespaceKind, types.NamespacedName{Name: b.namespace}}, "")
 	return b
 }
@@ -265,7 +267,7 @@ func TestList(t *testing.T) {
 	}{
 		"a namespace":  {"others' are not asked for", b.namespace, metav1.ListOptions{}, []string{b.namespace + "/a", b.namespace + "/b"}},
 		"by a field":   {"the API server selects", b.namespace, metav1.ListOptions{FieldSelector: "metadata.name=b"}, []string{b.namespace + "/b"}},
-		"in all":       {"no namespace stands for all", "", metav1.ListOptions{FieldSelector: "metadata.name=a"}, []string{b.namespace + "/a", other.namespace + "/a"}},
+		"in all":       {"no namespace stands for all", "", metav1.ListOptions{FieldSelector: "metadata.name=a"}, []string{other.namespace + "/a", b.namespace + "/a"}},
 		"none of them": {"an empty list is no error", b.namespace, metav1.ListOptions{FieldSelector: "metadata.name=c"}, nil},
 		"a page":       {"the rest is asked for by its continuation", b.namespace, metav1.ListOptions{Limit: 1}, []string{b.namespace + "/a"}},
 	}

@@ -1,0 +1,215 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/wasmloop/wasmloop/host/internal/apply"
+	"github.com/wasmloop/wasmloop/host/internal/config"
+	"github.com/wasmloop/wasmloop/host/internal/kube"
+)
+
+// Leftover is an object that carries the mark of a controller that does not look after it.
+type Leftover struct {
+	Object     *kube.Object
+	Controller string
+	// Held is true for an object that has the controller's finalizer, false for a child of the controller.
+	Held bool
+	// Why says why the controller does not look after it.
+	Why string
+}
+
+// Leftovers is what looks for them, in one cluster.
+type Leftovers struct {
+	client    *kube.Client
+	discovery discovery.DiscoveryInterface
+}
+
+// NewLeftovers returns a Leftovers for the cluster that config leads to.
+func NewLeftovers(cluster *rest.Config) (*Leftovers, error) {
+	cluster = rest.CopyConfig(cluster)
+	cluster.QPS, cluster.UserAgent = -1, "wasmloop"
+	httpClient, err := rest.HTTPClientFor(cluster)
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up the connection to the cluster: %w", err)
+	}
+	mapper, err := apiutil.NewDynamicRESTMapper(cluster, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up the connection to the cluster: %w", err)
+	}
+	client, err := kube.NewClient(cluster, httpClient, mapper)
+	if err != nil {
+		return nil, err
+	}
+	kinds, err := discovery.NewDiscoveryClientForConfigAndClient(cluster, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up discovery: %w", err)
+	}
+	return &Leftovers{client, kinds}, nil
+}
+
+// Find returns what controllers left over that conf does not name, or that do not own or reconcile the object's kind any
+// more. A nil conf names none. It reads the metadata of all objects of all kinds that it may list.
+func (l *Leftovers) Find(ctx context.Context, conf *config.Config) (found []Leftover, err error) {
+	kinds, err := l.kinds()
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range kinds {
+		err := l.client.ListMetadata(ctx, kind, func(object *kube.Object) {
+			found = append(found, leftoversOf(object, conf)...)
+		})
+		switch {
+		case apierrors.IsForbidden(err), apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
+		case err != nil:
+			return nil, fmt.Errorf("cannot list kind %s: %w", kind.Kind, err)
+		}
+	}
+	return found, nil
+}
+
+// kinds returns the kinds that can be listed and deleted, in the version that the cluster prefers. A part of the API that
+// does not answer is passed over.
+func (l *Leftovers) kinds() (kinds []schema.GroupVersionKind, err error) {
+	lists, err := l.discovery.ServerPreferredResources()
+	if failed := new(discovery.ErrGroupDiscoveryFailed); err != nil && !errors.As(err, &failed) {
+		return nil, fmt.Errorf("cannot ask the cluster for its kinds: %w", err)
+	}
+	for _, list := range lists {
+		version, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			continue
+		}
+		for _, resource := range list.APIResources {
+			if usable(resource) {
+				kinds = append(kinds, version.WithKind(resource.Kind))
+			}
+		}
+	}
+	return kinds, nil
+}
+
+// usable says whether objects of a resource may be somebody's children. Events are many, and never are.
+func usable(resource metav1.APIResource) bool {
+	verbs := resource.Verbs
+	return slices.Contains(verbs, "list") && slices.Contains(verbs, "delete") && !strings.Contains(resource.Name, "/") && resource.Kind != "Event"
+}
+
+func leftoversOf(object *kube.Object, conf *config.Config) (found []Leftover) {
+	controller, owner, ok := apply.ClaimedBy(object)
+	holder := object.Controller()
+	if ok && (holder == nil || holder.UID == owner) {
+		if why := notLookedAfter(conf, controller, object, (*config.Controller).OwnedKinds, "own"); why != "" {
+			found = append(found, Leftover{Object: object, Controller: controller, Why: why})
+		}
+	}
+	for _, finalizer := range object.Finalizers {
+		controller, ok := strings.CutPrefix(finalizer, apply.FinalizerPrefix)
+		if !ok {
+			continue
+		}
+		reconciled := func(c *config.Controller) []config.GroupVersionKind { return c.For }
+		if why := notLookedAfter(conf, controller, object, reconciled, "reconcile"); why != "" {
+			found = append(found, Leftover{Object: object, Controller: controller, Held: true, Why: why})
+		}
+	}
+	return found
+}
+
+// notLookedAfter says why a controller does not look after an object, and is empty if it does.
+func notLookedAfter(conf *config.Config, controller string, object *kube.Object, kinds func(*config.Controller) []config.GroupVersionKind, verb string) string {
+	if conf == nil {
+		return stateOf(object)
+	}
+	for i := range conf.Controllers {
+		entry := &conf.Controllers[i]
+		if entry.Name != controller {
+			continue
+		}
+		for _, kind := range kinds(entry) {
+			if kind.Schema().GroupKind() == object.Kind.GroupKind() {
+				return ""
+			}
+		}
+		return fmt.Sprintf("controller %s does not %s kind %s", controller, verb, object.Kind.Kind)
+	}
+	return fmt.Sprintf("there is no controller %s in the config", controller)
+}
+
+func stateOf(object *kube.Object) string {
+	if object.Deleting {
+		return "is being deleted, and waits for the controller"
+	}
+	return "is not being deleted"
+}
+
+// Remove deletes a child that was left over, or takes the finalizer off an object that was. It fails if the object is not
+// as it was found.
+func (l *Leftovers) Remove(ctx context.Context, leftover Leftover) error {
+	if leftover.Held {
+		_, err := apply.New(leftover.Controller, nil, l.client, apply.Options{}).Release(ctx, leftover.Object, leftover.Controller)
+		return err
+	}
+	if err := l.client.Delete(ctx, leftover.Object); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("cannot delete %s: %w", leftover.Object, err)
+	}
+	return nil
+}
+
+// reportPause is how long a host works before it looks for leftovers, since that is not urgent.
+const reportPause = time.Minute
+
+// reporter says in the log what is left over of controllers and kinds that were in an earlier config. It implements
+// manager.Runnable.
+type reporter struct {
+	leftovers *Leftovers
+	config    *config.Config
+	log       logr.Logger
+}
+
+// NeedLeaderElection is true: one report is enough.
+func (r *reporter) NeedLeaderElection() bool { return true }
+
+// Start implements manager.Runnable.
+func (r *reporter) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(reportPause):
+	}
+	found, err := r.leftovers.Find(ctx, r.config)
+	if err != nil {
+		r.log.Error(err, "cannot look for what earlier configs left over")
+		return nil
+	}
+	for line, objects := range summarise(found) {
+		r.log.Info(line, "objects", objects)
+	}
+	return nil
+}
+
+// summarise counts what is left over by what is to be said of it.
+func summarise(found []Leftover) map[string]int {
+	lines := map[string]int{}
+	for _, leftover := range found {
+		advice := "delete them with wasmloop prune"
+		what := "children of kind"
+		if leftover.Held {
+			what, advice = "finalizers on kind", "remove them with wasmloop release"
+		}
+		lines[fmt.Sprintf("left over: %s %s: %s; %s --controller %s", what, leftover.Object.Kind.Kind, leftover.Why, advice, leftover.Controller)]++
+	}
+	return lines
+}
