@@ -46,6 +46,41 @@ func TestFields(t *testing.T) {
 	}
 }
 
+func TestItems(t *testing.T) {
+	cases := map[string]struct {
+		list  string
+		want  []string
+		fails bool
+	}{
+		"an empty list has none":            {list: " [ ] "},
+		"values stay as they are written":   {list: `[1.50 ,"a]", [1, {"c":"]}"}],{"b": [ ]},null]`, want: []string{"1.50", `"a]"`, `[1, {"c":"]}"}]`, `{"b": [ ]}`, "null"}},
+		"an object is no list":              {list: `{}`, fails: true},
+		"a comma must be followed by more":  {list: `[1,]`, fails: true},
+		"a value must be there":             {list: `[,1]`, fails: true},
+		"items are separated by commas":     {list: `[1 2]`, fails: true},
+		"a list must end":                   {list: `[1,[2]`, fails: true},
+		"nothing may follow":                {list: `[] []`, fails: true},
+		"nothing at all is no list":         {list: ``, fails: true},
+		"a list does not end with a brace":  {list: `[1}`, fails: true},
+		"a string in a list must end there": {list: `["a]`, fails: true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			err := Items([]byte(c.list), func(value json.RawMessage) error {
+				got = append(got, string(value))
+				return nil
+			})
+			if (err != nil) != c.fails {
+				t.Fatalf("error %v, want one: %t", err, c.fails)
+			}
+			if diff := cmp.Diff(c.want, got); !c.fails && diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 // FuzzFields shows that Fields finds in every valid object what encoding/json finds.
 func FuzzFields(f *testing.F) {
 	f.Add([]byte(`{"a":{"b":["\"",1e3,null]},"\u0061":"x\\"}`))

@@ -142,7 +142,11 @@ func (a *Applier) applyOne(ctx context.Context, owner Owner, id kube.ID, desired
 		}
 	}
 	kind := a.options.Kinds[id.GroupVersionKind]
-	if existing != nil && kind.Strategy == OnDelete && owner.Owns(existing, kind) {
+	strategy := kind.Strategy
+	if existing != nil && !owner.Owns(existing, kind) {
+		strategy = InPlace // what is taken over, or not proven to be ours, is not deleted
+	}
+	if existing != nil && strategy == OnDelete {
 		return nil, Unchanged, nil
 	}
 	body, err := owner.stamp(id, desired, kind)
@@ -159,7 +163,7 @@ func (a *Applier) applyOne(ctx context.Context, owner Owner, id kube.ID, desired
 		created, err := a.writer.Apply(ctx, id, body.create(), kube.Write{Manager: a.manager})
 		return created, Created, err
 	}
-	return a.change(ctx, existing, desired, body, kind.Strategy)
+	return a.change(ctx, existing, desired, body, strategy)
 }
 
 // change makes an existing child what is desired.

@@ -3,10 +3,13 @@ package apply
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/wasmloop/wasmloop/host/internal/kube"
@@ -47,7 +50,17 @@ func (e *RecreateError) Unwrap() error { return e.Refusal }
 
 // isImmutable says whether the API server may have refused a change since a field is immutable. It says the same of a
 // value that is wrong.
-func isImmutable(err error) bool { return apierrors.IsInvalid(err) }
+func isImmutable(err error) bool { return apierrors.IsInvalid(err) && !IsReplaced(err) }
+
+// IsReplaced says whether a write was refused since its object was replaced by another one of the same name. Whatever
+// else the API server says of it then, it says of that one.
+func IsReplaced(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(cause metav1.StatusCause) bool { return cause.Field == "metadata.uid" })
+}
 
 // recreate deletes a child that the API server refuses to change, if it would take the child were it new. What makes it
 // anew is the next reconcile, when it is gone.

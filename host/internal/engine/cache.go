@@ -30,7 +30,7 @@ func (e *Engine) source(ctx context.Context, kind schema.GroupVersionKind, handl
 
 // Start implements source.TypedSource.
 func (s *watchSource) Start(ctx context.Context, queue queue) error {
-	informer, err := s.cache.Watch(s.lifetime, s.kind)
+	informer, err := s.cache.Watch(s.lifetime, s.kind) //nolint:contextcheck // the watch outlives the source
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func (r *Reconciler) check(observed *observation, response *abi.Response) error 
 		}
 	}
 	for i, kept := range response.Keep {
-		if _, err := r.owned(kept); err != nil {
+		if err := r.checkKept(kept, observed.object.Namespace); err != nil {
 			return &abi.DecodeError{Path: fmt.Sprintf("keep[%d]", i), Message: err.Error()}
 		}
 	}
@@ -91,6 +91,21 @@ func (r *Reconciler) checkChild(child abi.Object, namespace string) error {
 		child["metadata"].(map[string]any)["namespace"] = namespace
 	}
 	return nil
+}
+
+// checkKept refuses what can be no child, since the child that it is meant for would be pruned.
+func (r *Reconciler) checkKept(kept abi.Reference, namespace string) error {
+	kind, err := r.owned(kept)
+	switch {
+	case err != nil:
+		return err
+	case !kind.Namespaced && kept.Namespace != "":
+		return fmt.Errorf("%s is cluster-scoped, and namespace is %q", kept.Kind, kept.Namespace)
+	case kind.Namespaced && namespace == "" && kept.Namespace == "":
+		return errors.New("namespace: required, since the reconciled object has no namespace")
+	default:
+		return nil
+	}
 }
 
 // allows says whether a child may be in a namespace, when the object is in that of object ("" if it is cluster-scoped).

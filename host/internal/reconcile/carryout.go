@@ -18,7 +18,8 @@ import (
 
 // carryOut applies an answer: children first, then what is left over is pruned, then the object itself is written.
 func (r *Reconciler) carryOut(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
-	if response.Children != nil {
+	// What is made of an object that is let go in the same moment would stay behind.
+	if last := observed.finalizing && response.Finalized; response.Children != nil && !last {
 		if fault := r.applyChildren(ctx, name, observed, response); fault != nil {
 			return fault
 		}
@@ -122,7 +123,7 @@ func faultOf(reason string, err error) *fault {
 func isConflict(err error) bool {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
-		return apierrors.IsConflict(err) || isReplaced(err)
+		return apierrors.IsConflict(err) || apply.IsReplaced(err)
 	}
 	for _, err := range joined.Unwrap() {
 		if !isConflict(err) {
@@ -130,14 +131,4 @@ func isConflict(err error) bool {
 		}
 	}
 	return true
-}
-
-// isReplaced says whether a write was refused since its object was replaced by another one of the same name.
-func isReplaced(err error) bool {
-	var status apierrors.APIStatus
-	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
-		return false
-	}
-	causes := status.Status().Details.Causes
-	return len(causes) == 1 && causes[0].Field == "metadata.uid"
 }

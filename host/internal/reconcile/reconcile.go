@@ -238,10 +238,16 @@ func (r *Reconciler) report(name types.NamespacedName, object *kube.Object, faul
 	if fault.reason != "" {
 		r.event(name, object, abi.Event{Type: abi.EventWarning, Reason: fault.reason, Message: fault.Error()})
 	}
-	if fault.terminal() {
+	if fault.terminal() || r.unchangeable(fault) {
 		return reconcile.TerminalError(fault)
 	}
 	return fault
+}
+
+// unchangeable says whether another try with the same request is bound to end in the same fault, since the answer is a
+// function of the request.
+func (r *Reconciler) unchangeable(fault *fault) bool {
+	return fault.reason == reasonInvalidResponse && !r.controller.Clock
 }
 
 // fault is why an object could not be reconciled.

@@ -9,7 +9,6 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
-	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -116,7 +115,7 @@ func parseBuiltin(columns []string) *kind {
 	}
 	switch {
 	case strings.Contains(flags, "p"):
-		k.name = path.ValidatePathSegmentName
+		k.name = pathSegment
 	case strings.Contains(flags, "l"):
 		k.name = validation.NameIsDNSLabel
 	}
@@ -300,3 +299,16 @@ func (b builtin) validate(object, old map[string]any, subresource string) field.
 }
 
 func isSame(a, b any) bool { return reflect.DeepEqual(a, b) }
+
+// pathSegment checks the names of kinds that may have anything in them that a path can: those of RBAC.
+func pathSegment(name string, _ bool) (messages []string) {
+	if name == "." || name == ".." {
+		messages = append(messages, fmt.Sprintf("may not be %q", name))
+	}
+	for _, part := range []string{"/", "%"} {
+		if strings.Contains(name, part) {
+			messages = append(messages, fmt.Sprintf("may not contain %q", part))
+		}
+	}
+	return messages
+}

@@ -32,7 +32,7 @@ func (s *Server) Config() *rest.Config {
 // RoundTrip answers an HTTP request. It implements http.RoundTripper.
 func (s *Server) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.Body != nil {
-		defer request.Body.Close()
+		defer func() { _ = request.Body.Close() }() // it was only read
 	}
 	ctx := request.Context()
 	if err := ctx.Err(); err != nil {

@@ -38,7 +38,7 @@ func TestHTTP(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer response.Body.Close()
+			defer func() { _ = response.Body.Close() }()
 			if response.StatusCode != tt.want {
 				t.Errorf("%s: got %s, want %d", tt.reason, response.Status, tt.want)
 			}

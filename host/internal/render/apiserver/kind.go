@@ -3,6 +3,7 @@ package apiserver
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -95,10 +96,7 @@ func versioned(object *unstructured.Unstructured, version schema.GroupVersion) *
 	if object.GetAPIVersion() == version.String() {
 		return object
 	}
-	other := &unstructured.Unstructured{Object: make(map[string]any, len(object.Object))}
-	for name, value := range object.Object {
-		other.Object[name] = value
-	}
+	other := &unstructured.Unstructured{Object: maps.Clone(object.Object)}
 	other.SetAPIVersion(version.String())
 	return other
 }

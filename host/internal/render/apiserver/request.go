@@ -128,7 +128,7 @@ func (s *Server) perform(ctx context.Context, request *Request) (*Answer, error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kinds[request.Kind]
-	if k == nil || request.Subresource != "" && !(request.Subresource == "status" && k.status) {
+	if k == nil || request.Subresource != "" && (request.Subresource != "status" || !k.status) {
 		return nil, errUnknown
 	}
 	w := &write{server: s, ctx: ctx, kind: k, request: request}

@@ -223,7 +223,7 @@ func TestIntercept(t *testing.T) {
 
 // TestAdmit refuses a write, as a quota does.
 func TestAdmit(t *testing.T) {
-	server := newServer(t, Options{Admit: func(_ context.Context, request Request, object, old *unstructured.Unstructured) error {
+	server := newServer(t, Options{Admit: func(_ context.Context, request Request, object, _ *unstructured.Unstructured) error {
 		if request.Kind != configMapKind || object == nil {
 			return nil
 		}

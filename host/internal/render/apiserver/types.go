@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -64,16 +65,12 @@ func (c *custom) newConverter() (managedfields.TypeConverter, error) {
 func (c *custom) published() *spec.Schema {
 	published := *c.openAPI
 	published.Properties = make(map[string]spec.Schema, len(c.openAPI.Properties)+3)
-	for name, property := range c.openAPI.Properties {
-		published.Properties[name] = property
-	}
+	maps.Copy(published.Properties, c.openAPI.Properties)
 	published.Properties["apiVersion"] = *spec.StringProperty()
 	published.Properties["kind"] = *spec.StringProperty()
 	published.Properties["metadata"] = *spec.RefProperty(componentsPath + objectMetaType)
 	published.Extensions = spec.Extensions{}
-	for name, value := range c.openAPI.Extensions {
-		published.Extensions[name] = value
-	}
+	maps.Copy(published.Extensions, c.openAPI.Extensions)
 	published.Extensions[kindExtension] = kindsOf(c.gvk)
 	return &published
 }

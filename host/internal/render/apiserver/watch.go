@@ -27,7 +27,7 @@ func (s *Server) watch(request *http.Request, parsed *Request) (*http.Response, 
 	err := s.intercept(request.Context(), parsed, func() error {
 		stream, err := s.newStream(request, parsed)
 		if err == nil {
-			response = responseOf(http.StatusOK, stream, -1)
+			response = responseOf(http.StatusOK, stream, -1) //nolint:bodyclose // whoever asked closes it
 		}
 		return err
 	})

@@ -52,7 +52,6 @@ func normalise(object *unstructured.Unstructured, namespace string) map[string]a
 	}
 	rename(metadata, namespace)
 	for _, path := range notDefaulted[object.GetKind()] {
-
 		strip(content, strings.Split(path, "."))
 	}
 	entries, _ := metadata["managedFields"].([]any)
@@ -61,7 +60,6 @@ func normalise(object *unstructured.Unstructured, namespace string) map[string]a
 		entry, _ := item.(map[string]any)
 		delete(entry, "time")
 		for _, path := range notDefaulted[object.GetKind()] {
-
 			stripFields(entry["fieldsV1"], strings.Split(path, "."))
 		}
 	}
@@ -100,7 +98,7 @@ func stripFields(value any, path []string) {
 	set, _ := value.(map[string]any)
 	for name, below := range set {
 		switch {
-		case name != "f:"+path[0] && !(path[0] == "*" && strings.HasPrefix(name, "k:")):
+		case name != "f:"+path[0] && (path[0] != "*" || !strings.HasPrefix(name, "k:")):
 		case len(path) == 1:
 			delete(set, name)
 		default:
