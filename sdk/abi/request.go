@@ -101,10 +101,21 @@ func AppendString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// DecodeRequest decodes a request. Fields that this version does not know are passed over, so that a module goes on
-// working under a newer host. The objects in it are not looked into before they are decoded themselves.
-func DecodeRequest(data []byte) (*Request, error) {
-	request := &Request{}
+// RawRequest is a Request of which nothing is decoded but what is small, for modules that look at few of its objects.
+type RawRequest struct {
+	Controller string
+	Object     json.RawMessage
+	// Children and Related are Objects in their encoding; see ObjectsOf.
+	Children, Related json.RawMessage
+	Finalizing        bool
+	Settings          json.RawMessage
+	Now               string
+}
+
+// SplitRequest decodes a request without looking into its objects. Fields that this version does not know are passed over,
+// so that a module goes on working under a newer host.
+func SplitRequest(data []byte) (*RawRequest, error) {
+	request := &RawRequest{}
 	err := Fields(data, func(name string, value json.RawMessage) (err error) {
 		switch name {
 		case "controller":
@@ -112,9 +123,9 @@ func DecodeRequest(data []byte) (*Request, error) {
 		case "object":
 			request.Object = value
 		case "children":
-			request.Children, err = decodeObjects(value)
+			request.Children = value
 		case "related":
-			request.Related, err = decodeObjects(value)
+			request.Related = value
 		case "finalizing":
 			err = json.Unmarshal(value, &request.Finalizing)
 		case "settings":
@@ -133,15 +144,60 @@ func DecodeRequest(data []byte) (*Request, error) {
 	return request, nil
 }
 
-func decodeObjects(data []byte) (Objects, error) {
+// DecodeRequest decodes a request. The objects in it are not looked into before they are decoded themselves.
+func DecodeRequest(data []byte) (*Request, error) {
+	raw, err := SplitRequest(data)
+	if err != nil {
+		return nil, err
+	}
+	request := &Request{
+		Controller: raw.Controller, Object: raw.Object, Finalizing: raw.Finalizing, Settings: raw.Settings, Now: raw.Now,
+	}
+	if request.Children, err = decodeObjects("children", raw.Children); err != nil {
+		return nil, err
+	}
+	request.Related, err = decodeObjects("related", raw.Related)
+	return request, err
+}
+
+func decodeObjects(field string, encoded json.RawMessage) (Objects, error) {
+	if encoded == nil {
+		return nil, nil
+	}
 	objects := Objects{}
-	err := Fields(data, func(kind string, value json.RawMessage) error {
-		byName := map[string]json.RawMessage{}
-		objects[kind] = byName
-		return Fields(value, func(name string, object json.RawMessage) error {
-			byName[name] = object
-			return nil
-		})
+	err := Fields(encoded, func(kind string, value json.RawMessage) (err error) {
+		objects[kind], err = byName(value)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot decode the request: %s: %w", field, err)
+	}
+	return objects, nil
+}
+
+func byName(encoded json.RawMessage) (map[string]json.RawMessage, error) {
+	objects := map[string]json.RawMessage{}
+	err := Fields(encoded, func(name string, object json.RawMessage) error {
+		objects[name] = object
+		return nil
 	})
 	return objects, err
+}
+
+// ObjectsOf returns the objects of a kind, given by its KindKey, from encoded Objects, and whether the kind is there.
+func ObjectsOf(encoded json.RawMessage, kind string) (objects map[string]json.RawMessage, ok bool, err error) {
+	if encoded == nil {
+		return nil, false, nil
+	}
+	err = Fields(encoded, func(name string, value json.RawMessage) (err error) {
+		if name == kind {
+			ok = true
+			objects, err = byName(value)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot decode the objects of kind %s: %w", kind, err)
+	}
+	return objects, ok, nil
 }
