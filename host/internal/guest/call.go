@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,13 +18,18 @@ import (
 )
 
 const (
-	// slice is how much fuel a guest gets at a time: after each, the host looks at the clock. It lasts for a tenth of a
-	// millisecond as a rule, and for a few at the worst.
-	slice = 200_000
+	// slice is how much fuel a guest gets at a time: after each, the host looks at the clock. It lasts for 0.1 to 0.5 ms as
+	// a rule, and for a few at the worst.
+	slice = 100_000
 	// patience is how long a call runs before it lets others go first, each time. Doing so costs some 20 µs.
 	patience = 2 * time.Millisecond
 	// hostCall is what calling a host function costs, beside one unit for each 16 bytes that it handles.
 	hostCall = 64
+	// writeChunk is how many bytes a host function handles at most before it looks at the clock again.
+	writeChunk = 64 << 10
+	// stackCeiling is how large a stack wazero does not let grow any more, in bytes. Since stacks grow by doubling, some can
+	// have up to twice as much.
+	stackCeiling = 50_000_000
 )
 
 // call is the host's side of one call: what the guest reads, what it has written so far, and what it has used.
@@ -80,9 +86,24 @@ func (c *call) refuel(counter int64) int64 {
 // charge is called by host functions before they handle so many bytes.
 func (c *call) charge(bytes int) {
 	c.hostFuel += hostCall + uint64(bytes)/16
+	c.lookNowAndThen()
+}
+
+// lookNowAndThen ends the call if it is out of fuel or time, once host functions have cost enough to look.
+func (c *call) lookNowAndThen() {
 	if c.hostFuel-c.hostChecked > slice {
 		c.hostChecked = c.hostFuel
 		c.check(c.granted) // how much of the last grant is left is the guest's to know
+	}
+}
+
+// inChunks charges for a buffer and handles it, a part at a time.
+func (c *call) inChunks(buffer []byte, handle func(chunk []byte)) {
+	c.charge(0)
+	for chunk := range slices.Chunk(buffer, writeChunk) {
+		c.hostFuel += uint64(len(chunk)) / 16
+		c.lookNowAndThen()
+		handle(chunk)
 	}
 }
 
@@ -143,7 +164,7 @@ func (c *call) explain(err error, refused uint64) error {
 	case c.ctx.Err() != nil && errors.Is(err, context.Cause(c.ctx)):
 		return fmt.Errorf("the call was cancelled: %w", context.Cause(c.ctx))
 	case strings.HasSuffix(firstLine(err), "stack overflow"):
-		return &LimitError{"call depth", "the stack's", "more: endless recursion?"}
+		return &LimitError{"call depth", "a stack of " + bytesText(stackCeiling), "more (endless recursion?)"}
 	case refused > 0:
 		return &LimitError{"memory", bytesText(c.limits.Memory), bytesText(refused)}
 	default:

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -160,10 +161,16 @@ func (c *diskCache) entries(visit func(name, path string) error) error {
 	})
 }
 
+// digestOf reads a file in pieces: entries have megabytes, which would all be garbage afterwards.
 func digestOf(path string) (string, error) {
-	data, err := os.ReadFile(path)
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), err
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }() // it is only read
+	hash := sha256.New()
+	_, err = io.CopyBuffer(hash, struct{ io.Reader }{file}, make([]byte, 256<<10))
+	return hex.EncodeToString(hash.Sum(nil)), err
 }
 
 // compiling returns a function that compiles a module or takes it from the cache, and notes what it has written.

@@ -26,9 +26,20 @@ var misbehaviours = map[string]outcome{
 	"loop_in_else":     {Limit: "fuel"},
 	"loop_of_imports":  {Limit: "fuel"},
 	"loop_until_later": {Limit: "fuel"},
+	"loop_of_calls":    {Limit: "fuel"},
+	"loop_small_calls": {Limit: "fuel"},
+
+	"loop_goto_back":        {Limit: "fuel"},
+	"loop_goto_itself":      {Limit: "fuel"},
+	"loop_goto_nowhere":     {Limit: "fuel"},
+	"loop_goto_computed":    {Limit: "fuel"},
+	"loop_goto_conditional": {Limit: "fuel"},
+	"loop_goto_from_inner":  {Limit: "fuel"},
+	"loop_goto_outer":       {Limit: "fuel"},
 
 	"recursion_exponential": {Limit: "fuel"},
 	"recursion_indirect":    {Limit: "fuel"},
+	"recursion_small":       {Limit: "fuel"},
 	"recursion_deep":        {Limit: "call depth"},
 	"recursion_deep_frames": {Limit: "call depth"},
 
@@ -76,6 +87,8 @@ var misbehaviours = map[string]outcome{
 	"log_huge_line":    {Response: "{}", Lines: []string{"warn: more log lines of this call were dropped: it went over its limit"}},
 	"log_invalid_utf8": {Response: "{}", Lines: []string{"info: a\uFFFDb"}},
 	"stdout_flood":     {Response: "{}", Lines: []string{"info: {}"}},
+	"stdout_flood_of_lines": {Response: "{}", Lines: append(slices.Repeat([]string{"info: a"}, 5),
+		"warn: more log lines of this call were dropped: it went over its limit")},
 	"stdout_without_end_of_line": {Response: "{}", Lines: []string{
 		"warn: more log lines of this call were dropped: it went over its limit",
 	}},
@@ -143,6 +156,8 @@ var unloadable = map[string]outcome{
 		Other: "tables of 2000000 elements are over the limit of 1000000 at offset 0x22",
 	},
 
+	"mixed_tiers": {Load: "it is a WASI command, which reads its request from stdin and writes its response to stdout, " +
+		"but imports wasmloop.response_write, which is for reactors: export reconcile, or do without"},
 	"export_reconcile_is_global": {Load: "it exports neither reconcile (a reactor) nor _start (a WASI command)"},
 	"export_reconcile_takes_one": {Load: "reconcile and wasmloop_abi_version must take nothing and return an i32"},
 	"export_initialize_returns":  {Load: "_initialize must take nothing and return nothing"},
@@ -319,6 +334,10 @@ func TestModuleSizeLimits(t *testing.T) {
 		"functions": {Options{MaxFunctions: 3}, outcome{
 			Load:  "it is not a WebAssembly module that can be metered",
 			Other: "4 functions are more than the limit of 3 at offset 0x0",
+		}},
+		"bytes of a function": {Options{MaxFunctionSize: 10}, outcome{
+			Load:  "it is not a WebAssembly module that can be metered",
+			Other: "function 3 has 18 bytes, which is more than the limit of 10 at offset 0x92",
 		}},
 	}
 	for name, c := range cases {

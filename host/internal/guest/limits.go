@@ -22,11 +22,14 @@ type Options struct {
 	ConcurrentCalls int
 	// IdleTimeout is how long a module that nobody calls stays in memory. Default 10 minutes.
 	IdleTimeout time.Duration
-	// MaxModule bounds a module's size, in bytes. Default 64 MiB.
+	// MaxModule bounds a module's size, in bytes. Default 32 MiB. With the other two and what package meter bounds, it
+	// bounds the time and memory that compiling takes; RATIONALE.md has the figures.
 	MaxModule int
-	// MaxFunctions bounds the number of functions of a module, and with it the time and memory that compiling takes.
-	// Default 200,000.
+	// MaxFunctions bounds the number of functions of a module. Default 200,000.
 	MaxFunctions int
+	// MaxFunctionSize bounds the body of one function, in bytes: compiling takes about 1 KiB of memory for each of
+	// them. Default 256 KiB.
+	MaxFunctionSize int
 
 	// restore forces a way to put instances back, for comparison.
 	restore restoreMode
@@ -35,8 +38,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	setDefault(&o.ConcurrentCalls, runtime.GOMAXPROCS(0))
 	setDefault(&o.IdleTimeout, 10*time.Minute)
-	setDefault(&o.MaxModule, 64<<20)
+	setDefault(&o.MaxModule, 32<<20)
 	setDefault(&o.MaxFunctions, 200_000)
+	setDefault(&o.MaxFunctionSize, 256<<10)
 	return o
 }
 

@@ -50,6 +50,9 @@ func (r *Runtime) Load(ctx context.Context, wasm []byte, limits Limits, isolatio
 	p := r.program(programKey{sha256.Sum256(wasm), limits.withDefaults(), isolation}, wasm)
 	done, err := p.acquire(ctx)
 	if err != nil {
+		if _, ok := errors.AsType[*LoadError](err); !ok {
+			err = &LoadError{"the load was cancelled while another one went on", err}
+		}
 		return nil, errors.Join(err, (&Module{program: p}).Close(ctx))
 	}
 	done()
@@ -62,7 +65,7 @@ func (r *Runtime) program(key programKey, wasm []byte) *program {
 	defer r.mu.Unlock()
 	p, ok := r.programs[key]
 	if !ok {
-		p = &program{runtime: r, key: key, wasm: wasm}
+		p = &program{runtime: r, key: key, source: source{digest: key.digest, wasm: wasm}, loading: make(chan struct{}, 1)}
 		r.programs[key] = p
 	}
 	p.users++
@@ -195,6 +198,9 @@ func (p *program) check() error {
 	if err := p.checkExports(); err != nil {
 		return err
 	}
+	if err := p.checkTier(); err != nil {
+		return err
+	}
 	if size := uint64(p.rewritten.Memory) * wasmPage; size > p.key.limits.Memory {
 		return &LoadError{fmt.Sprintf("it starts with %s of memory, and the limit is %s",
 			bytesText(size), bytesText(p.key.limits.Memory)), nil}
@@ -227,6 +233,20 @@ func (p *program) checkExports() error {
 		p.tier = Command
 	default:
 		return &LoadError{"it exports neither " + abi.ExportReconcile + " (a reactor) nor " + abi.ExportStart + " (a WASI command)", nil}
+	}
+	return nil
+}
+
+// checkTier refuses a command that imports what is there for reactors: it would get no request and give no response so.
+func (p *program) checkTier() error {
+	if p.tier != Command {
+		return nil
+	}
+	for _, function := range p.compiled.ImportedFunctions() {
+		if module, name, _ := function.Import(); module == abi.ImportModule {
+			return &LoadError{fmt.Sprintf("it is a WASI command, which reads its request from stdin and writes its response to stdout, "+
+				"but imports %s.%s, which is for reactors: export %s, or do without", module, name, abi.ExportReconcile), nil}
+		}
 	}
 	return nil
 }

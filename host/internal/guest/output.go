@@ -53,6 +53,10 @@ const (
 // Write implements io.Writer.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
+		if rest[0] == '\n' && len(w.partial) == 0 { // whatever is written much of should take little time
+			rest = rest[1:]
+			continue
+		}
 		line, after, ended := bytes.Cut(rest, []byte{'\n'})
 		room := lineBytes - len(w.partial)
 		w.partial = append(w.partial, line[:min(len(line), room)]...)

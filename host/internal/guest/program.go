@@ -25,10 +25,13 @@ type programKey struct {
 type program struct {
 	runtime *Runtime
 	key     programKey
-	wasm    []byte // the original
-	users   int    // Modules; guarded by Runtime.mu
+	users   int // Modules; guarded by Runtime.mu
+	// loading holds an item while somebody loads the program or looks whether it is. Whoever waits for it can give up, as
+	// those who wait for mu cannot.
+	loading chan struct{}
 
 	mu        sync.Mutex
+	source    source
 	loaded    bool
 	rewritten *meter.Result // without its bytes
 	compiled  wazero.CompiledModule
@@ -48,6 +51,12 @@ type program struct {
 
 // acquire makes sure that the program is loaded, and keeps it so until done is called.
 func (p *program) acquire(ctx context.Context) (done func(), err error) {
+	select {
+	case p.loading <- struct{}{}:
+		defer func() { <-p.loading }()
+	case <-ctx.Done():
+		return nil, notBegun(ctx)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.loaded {
@@ -92,6 +101,7 @@ func (p *program) unload(ctx context.Context) error {
 		p.unloader.Stop()
 		p.unloader = nil
 	}
+	p.source.close()
 	return p.drop(ctx)
 }
 
@@ -103,11 +113,17 @@ func (p *program) drop(ctx context.Context) error {
 	for _, i := range p.idle {
 		i.close(ctx)
 	}
+	p.loaded = false
+	return p.letGo(ctx)
+}
+
+// letGo lets the image and the compiled module go.
+func (p *program) letGo(ctx context.Context) error {
 	if p.image != nil {
 		p.image.memory.close()
 	}
 	err := p.compiled.Close(ctx)
-	p.idle, p.image, p.compiled, p.loaded = nil, nil, nil, false
+	p.idle, p.image, p.compiled = nil, nil, nil
 	return err
 }
 
@@ -118,8 +134,7 @@ func (p *program) load(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = p.compiled.Close(ctx) // err says more
-			p.compiled = nil
+			_ = p.letGo(ctx) // err says more
 		}
 	}()
 	if err := p.check(); err != nil {
@@ -133,14 +148,23 @@ func (p *program) load(ctx context.Context) (err error) {
 		}
 	}
 	p.loaded = true
+	p.runtime.tidySoon()
 	return nil
 }
 
 // compile rewrites and compiles the module, one module at a time: compiling takes much memory.
 func (p *program) compile(ctx context.Context) error {
-	p.runtime.compiling.Lock()
-	defer p.runtime.compiling.Unlock()
-	rewritten, err := p.runtime.rewrite(p.wasm, p.key.limits)
+	select {
+	case p.runtime.compiling <- struct{}{}:
+		defer func() { <-p.runtime.compiling }()
+	case <-ctx.Done():
+		return &LoadError{"it was not compiled before the load was cancelled", context.Cause(ctx)}
+	}
+	wasm, err := p.source.bytes()
+	if err != nil {
+		return &LoadError{"it cannot be read again", err}
+	}
+	rewritten, err := p.runtime.rewrite(wasm, p.key.limits)
 	if err != nil {
 		return err
 	}
@@ -174,35 +198,37 @@ func (p *program) chooseMode() (mode restoreMode, why string) {
 
 // start starts the module once: so that one that cannot start is found out now, and to take the image.
 func (p *program) start(ctx context.Context) error {
-	first, err := p.started(ctx, false)
-	if err != nil {
+	i, err := p.started(ctx, true)
+	if p.warms = err == nil; !p.warms && ctx.Err() == nil {
+		i, err = p.started(ctx, false)
+	}
+	switch {
+	case err == nil:
+		defer i.close(ctx)
+	case ctx.Err() != nil: // nobody knows whether it would have been served
+		return &LoadError{"its start was cancelled", context.Cause(ctx)}
+	default:
 		return &LoadError{"it cannot be started", err}
 	}
-	defer func() { first.close(ctx) }()
-	if err := p.checkVersion(ctx, first); err != nil {
-		return err
+	if p.mode != restoreFresh {
+		if err := p.takeImage(i); err != nil {
+			return &LoadError{"its image cannot be taken", err}
+		}
 	}
-	warm, err := p.started(ctx, true)
-	if ctx.Err() != nil { // nobody knows whether it would have been served
-		return &LoadError{"its start was cancelled", context.Cause(ctx)}
-	}
-	if p.warms = err == nil; p.warms {
-		first.close(ctx)
-		first = warm
-	}
-	if p.mode == restoreFresh {
-		return nil
-	}
-	p.image, err = first.capture(p.mode)
+	return p.checkVersion(ctx, i) // comes last, so that what it does is not part of the image
+}
+
+// takeImage takes the image in the best way that works.
+func (p *program) takeImage(i *instance) (err error) {
+	p.image, err = i.capture(p.mode)
 	if err != nil && p.mode == restoreBest {
 		p.why = err.Error()
-		p.image, err = first.capture(restoreCopy)
+		p.image, err = i.capture(restoreCopy)
 	}
-	if err != nil {
-		return &LoadError{"its image cannot be taken", err}
+	if err == nil {
+		p.mode = p.image.memory.mode()
 	}
-	p.mode = p.image.memory.mode()
-	return nil
+	return err
 }
 
 // started returns an instance that was started, and, if it is to be warm, has served one fixed request. What a module

@@ -217,8 +217,7 @@ func fdWrite(c *call, memory api.Memory, args []uint64) uint64 {
 	}
 	total := 0
 	ok := buffers(memory, uint32(args[1]), uint32(args[2]), func(buffer []byte) bool {
-		c.charge(len(buffer))
-		_, _ = out.Write(buffer) // what a call writes goes to memory, which does not fail
+		c.inChunks(buffer, func(chunk []byte) { _, _ = out.Write(chunk) }) // to memory, which does not fail
 		total += len(buffer)
 		return true
 	})
@@ -234,11 +233,10 @@ func randomGet(c *call, memory api.Memory, args []uint64) uint64 {
 	if !ok {
 		return errnoFault
 	}
-	c.charge(len(buffer))
 	if c.random == nil {
 		c.random = rand.NewChaCha8([32]byte{}) // the same stream in every call
 	}
-	_, _ = c.random.Read(buffer) // never fails
+	c.inChunks(buffer, func(chunk []byte) { _, _ = c.random.Read(chunk) }) // which never fails
 	return errnoSuccess
 }
 
@@ -246,6 +244,7 @@ func randomGet(c *call, memory api.Memory, args []uint64) uint64 {
 const (
 	subscriptionSize = 48
 	eventSize        = 32
+	maxSubscriptions = 1 << 12
 	eventClock       = 0
 	clockAbsolute    = 1
 )
@@ -260,6 +259,9 @@ func pollOneoff(c *call, memory api.Memory, args []uint64) uint64 {
 	subscriptions, ok := memory.Read(uint32(args[0]), count*subscriptionSize)
 	if !ok || uint64(count)*subscriptionSize > uint64(memory.Size()) {
 		return errnoFault
+	}
+	if count > maxSubscriptions {
+		return errnoInval
 	}
 	c.charge(len(subscriptions))
 	shortest, onlyClocks := c.shortestWait(subscriptions)

@@ -34,7 +34,7 @@ type Module struct {
 }
 
 // refill is the fuel that a metered module goes on with: what package guest gives at a time.
-const refill = 50_000
+const refill = 100_000
 
 // Compile compiles a module.
 func Compile(ctx context.Context, wasm []byte, options Options) (m *Module, err error) {

@@ -1,21 +1,20 @@
 package meter
 
-// What things cost in units of fuel.
-const (
-	// instructionsPerUnit is how many instructions one unit pays for beyond the one that each payment costs. Compilers
-	// that turn gotos into loops, Go's above all, have large loops of which each iteration runs little: counting each
-	// instruction of them would overstate their work by far.
-	instructionsPerUnit = 64
-	// Bulk operations cost this beside the instruction itself.
-	bytesPerUnitLog2 = 4       // memory.copy, fill and init: 16 bytes a unit; table operations: 1 element a unit
-	unitsPerPage     = 1 << 10 // memory.grow: a page of 64 KiB is 16 page faults, should it be used
-	maxGrowth        = 1 << 16 // pages: more than there can be
-)
-
 // Declaring a local takes no room in a module, while compiling it does. Functions have as many as in browsers.
 const (
 	maxLocals    = 50_000
 	maxAllLocals = 10_000_000
+)
+
+// Compiling a function takes time in proportion to its blocks times its variables, and to its blocks times the ways
+// between them; both can be thousands in a few KiB. These bound what effort returns.
+const (
+	maxEffort    = 32_000_000
+	maxAllEffort = 512_000_000
+	// variableWeight is how much more a variable takes than a way from block to block.
+	variableWeight = 8
+	// loopWeight is how much more a loop takes than another block.
+	loopWeight = 4
 )
 
 func (w *rewriting) writeCode() []byte {
@@ -28,14 +27,21 @@ func (w *rewriting) writeCode() []byte {
 	if n != defined {
 		r.fail("%d function bodies for %d functions", n, defined)
 	}
-	out := appendU32(make([]byte, 0, len(r.data)+len(r.data)/2), uint32(n))
-	b := &body{rewriting: w}
-	for i := range n {
-		b.reader = r.sub(r.count("bytes of a function"))
-		b.rewrite(w.types[w.functions[w.importedFunctions+i]].params)
-		out = b.appendTo(out)
+	bodies := make([]*reader, n)
+	for i := range bodies {
+		if bodies[i] = r.sub(r.count("bytes of a function")); len(bodies[i].data) > w.options.MaxFunctionSize {
+			bodies[i].fail("function %d has %d bytes, which is more than the limit of %d",
+				w.importedFunctions+i, len(bodies[i].data), w.options.MaxFunctionSize)
+		}
 	}
 	r.end("code")
+	w.findSmall(bodies)
+	out := appendU32(make([]byte, 0, len(r.data)+len(r.data)/4), uint32(n))
+	b := &body{rewriting: w}
+	for i, code := range bodies {
+		b.rewrite(w.importedFunctions+i, code)
+		out = b.appendTo(out)
+	}
 	return out
 }
 
@@ -45,48 +51,87 @@ type body struct {
 	*reader
 	code     []byte // the new instructions
 	copied   int    // what has been copied of the old ones
-	locals   int    // how many there are, parameters included
+	skipped  int    // how much of code is left out at its start: what pays at the function's entry, if others do
 	declared []byte // the declarations of locals
 	groups   int    // how many of them
+	locals   int    // how many there are, parameters included
+	added    int    // how many of extraLocals are added
 	// allLocals are those of all functions so far.
 	allLocals uint64
-	scratch   bool // whether a local was added, for the length of a bulk operation
+	allEffort uint64 // likewise
+	blocks    int    // how many blocks the function has
+	ways      int    // how many branches
 	segments  []segment
-	frames    []int // the segment of each open block, the innermost last
-	straight  bool  // whether all code so far leads to here and nowhere else
-	entered   int   // the segment of a loop that each call of the function enters first, 0 if there is none
-	skipped   int   // how much of code is left out at its start: what pays at the function's entry, if a loop does
+	frames    []frame // the open blocks, the innermost last
+	segment   int     // that of the innermost
+	straight  bool    // whether all code so far leads to here and nowhere else
+	entered   int     // the segment of a loop that each call of the function enters first, 0 if there is none
+	calls     []call
+	indirect  bool // whether it calls what a table holds
+	gotos     gotos
 }
 
-// segment is a stretch of code that is paid for at once: a function without its loops, or a loop without the loops in
-// it. Within it control only goes forward, so that each instruction runs once at most for each payment.
-type segment struct {
-	at           int // where in code the cost belongs
-	instructions uint64
+// frame is an open block.
+type frame struct {
+	segment int // what its instructions are part of
+	loops   int // how many loops it is in, itself included, other than dispatchers: each is in one that was added
+	// dispatcher is one more than the index of the dispatcher that it is part of, 0 if there is none.
+	dispatcher int
+	isHeader   bool // whether it is the dispatcher's loop
 }
 
-func (s segment) cost() uint64 { return 1 + s.instructions/instructionsPerUnit }
+// inner returns the innermost open block.
+func (b *body) inner() *frame { return &b.frames[len(b.frames)-1] }
 
-func (b *body) rewrite(params int) {
-	b.code, b.scratch, b.segments, b.frames = b.code[:0], false, b.segments[:0], b.frames[:0]
-	b.straight, b.entered, b.skipped = true, 0, 0
-	b.readLocals(params)
+// extraLocals are the types of locals that can be added: one for the length of a bulk operation, and one for the fuel.
+var extraLocals = []byte{1, typeI32, 1, typeI64}
+
+// rewrite rewrites a function.
+func (b *body) rewrite(function int, code *reader) {
+	from := *code // which is read again if it is small
+	b.reader, b.code, b.skipped, b.added = &from, b.code[:0], 0, 0
+	b.segments, b.segment, b.frames, b.calls = b.segments[:0], 0, append(b.frames[:0], frame{}), b.calls[:0]
+	b.straight, b.entered, b.indirect, b.blocks, b.ways = true, 0, false, 0, 0
+	b.gotos.reset()
+	b.readLocals(b.types[b.functions[function]].params)
 	b.copied = b.pos
-	b.open()
+	b.segments = append(b.segments, segment{at: b.pay(0)})
+	b.check()
 	entry := len(b.code)
 	for len(b.frames) > 0 {
-		b.segments[b.frames[len(b.frames)-1]].instructions++
+		b.segments[b.segment].instructions++
 		b.instruction()
 	}
 	b.end("a function")
+	b.checkEffort(function)
 	b.flush(b.pos)
-	// A function that is little but a loop, as most of Go's are, is paid for with it.
-	if own := b.segments[0].instructions; b.entered > 0 && own <= instructionsPerUnit {
+	b.settleEntry(function, entry)
+	for _, s := range b.segments {
+		s.fillIn(b.code)
+	}
+}
+
+// settleEntry decides who pays for a function's code outside of loops: it, up to entry, or others.
+func (b *body) settleEntry(function, entry int) {
+	switch own := b.segments[0].instructions; {
+	case b.small[function] > 0:
+		b.skipped = entry
+	case b.entered > 0 && own <= instructionsPerUnit: // it is little but a loop, which pays for both
 		b.segments[b.entered].instructions += own
 		b.skipped = entry
 	}
-	for _, s := range b.segments {
-		putCost(b.code[s.at:], s.cost())
+}
+
+// checkEffort refuses what would take too long to compile.
+func (b *body) checkEffort(function int) {
+	effort := uint64(b.blocks) * uint64(variableWeight*(b.locals+b.mutable)+b.blocks+b.ways)
+	if effort > maxEffort {
+		b.fail("function %d takes too long to compile: %d blocks, %d branches and %d variables are over the limit of %d",
+			function, b.blocks, b.ways, b.locals+b.mutable, maxEffort)
+	}
+	if b.allEffort += effort; b.allEffort > maxAllEffort {
+		b.fail("the functions up to %d take too long to compile: their blocks, branches and variables are over the limit of %d",
+			function, maxAllEffort)
 	}
 }
 
@@ -111,22 +156,14 @@ func (b *body) readLocals(params int) {
 
 // appendTo appends the function with its size.
 func (b *body) appendTo(dst []byte) []byte {
-	groups := b.groups
-	if b.scratch {
-		groups++
-	}
 	var head [16]byte
-	locals := appendU32(head[:0], uint32(groups))
+	locals := appendU32(head[:0], uint32(b.groups+b.added))
+	extra := extraLocals[:2*b.added]
 	code := b.code[b.skipped:]
-	size := len(locals) + len(b.declared) + len(code)
-	if b.scratch {
-		size += 2
-	}
-	dst = append(appendU32(dst, uint32(size)), locals...)
+	dst = appendU32(dst, uint32(len(locals)+len(b.declared)+len(extra)+len(code)))
+	dst = append(dst, locals...)
 	dst = append(dst, b.declared...)
-	if b.scratch {
-		dst = append(dst, 1, typeI32)
-	}
+	dst = append(dst, extra...)
 	return append(dst, code...)
 }
 
@@ -136,74 +173,9 @@ func (b *body) flush(to int) {
 	b.copied = to
 }
 
-// open begins a segment: here is where it is paid for.
-func (b *body) open() {
-	b.frames = append(b.frames, len(b.segments))
-	b.emit(opGlobalGet)
-	b.emitIndex(b.fuelGlobal)
-	b.emit(opI64Const)
-	b.segments = append(b.segments, segment{at: len(b.code)})
-	b.code = append(b.code, make([]byte, costWidth)...)
-	b.emit(opI64Sub)
-	b.settle()
-}
-
-// settle stores the new amount of fuel, which is on the stack, and calls the tick if it is below zero.
-func (b *body) settle() {
-	b.emit(opGlobalSet)
-	b.emitIndex(b.fuelGlobal)
-	b.emit(opGlobalGet)
-	b.emitIndex(b.fuelGlobal)
-	b.emit(opI64Const, 0, opI64LtS, opIf, typeEmpty, opGlobalGet)
-	b.emitIndex(b.fuelGlobal)
-	b.emit(opCall)
-	b.emitIndex(b.tickFunction)
-	b.emit(opGlobalSet)
-	b.emitIndex(b.fuelGlobal)
-	b.emit(opEnd)
-}
-
 func (b *body) emit(bytes ...byte) { b.code = append(b.code, bytes...) }
 
 func (b *body) emitIndex(index uint32) { b.code = appendU32(b.code, index) }
-
-// chargeLength charges for the number on top of the stack, which stays there: emit turns it, as an i64, into units.
-func (b *body) chargeLength(at int, toUnits func()) {
-	b.flush(at)
-	b.scratch = true
-	b.emit(opLocalTee)
-	b.emitIndex(uint32(b.locals))
-	b.emit(opGlobalGet)
-	b.emitIndex(b.fuelGlobal)
-	b.emit(opLocalGet)
-	b.emitIndex(uint32(b.locals))
-	toUnits()
-	b.emit(opI64Sub)
-	b.settle()
-}
-
-func (b *body) chargeBytes(at int) {
-	b.chargeLength(at, func() { b.emit(opI64ExtendU, opI64Const, bytesPerUnitLog2, opI64ShrU) })
-}
-
-func (b *body) chargeElements(at int) {
-	b.chargeLength(at, func() { b.emit(opI64ExtendU) })
-}
-
-// chargePages charges for memory.grow. More pages than there can be are a question that the engine answers with no, and
-// are charged as if it were as many as there can be.
-func (b *body) chargePages(at int) {
-	b.chargeLength(at, func() {
-		most := appendSigned([]byte{opI32Const}, maxGrowth)
-		b.emit(most...)
-		b.emit(opLocalGet)
-		b.emitIndex(uint32(b.locals))
-		b.emit(most...)
-		b.emit(opI32LtU, opSelect, opI64ExtendU, opI64Const)
-		b.code = appendSigned(b.code, unitsPerPage)
-		b.emit(opI64Mul)
-	})
-}
 
 // instruction reads one instruction, checks its indices against the module's own, and copies or rewrites it.
 func (b *body) instruction() {
@@ -213,27 +185,24 @@ func (b *body) instruction() {
 	switch immediates[op] {
 	case none:
 		if op == opEnd {
-			b.frames = b.frames[:len(b.frames)-1]
+			b.close()
 		}
 	case blockType:
 		b.block(op)
 	case local:
-		b.index("local", b.locals)
+		b.local(at, op)
 	case i32:
-		b.signed(32)
+		b.gotos.constant(uint32(b.signed(32)), b.pos)
 	case i64:
 		b.signed(64)
 	case memoryArgument:
 		b.memoryArgument()
 	case label:
-		b.u32()
+		b.branch(at, op)
 	case labels:
-		for range b.count("labels") {
-			b.u32()
-		}
-		b.u32()
+		b.branchTable(at)
 	case function:
-		b.functionIndex()
+		b.functionIndex(op)
 	case globalIndex:
 		b.index("global", len(b.globals))
 	default:
@@ -246,22 +215,50 @@ func goesOn(op byte) bool {
 	return op == opBlock || op == opLoop || op >= opDrop && op < opPrefixMisc && op != opMemoryGrow
 }
 
-// block reads the type of a block. A loop is paid for at its header.
+func (b *body) local(at int, op byte) {
+	local := b.index("local", b.locals)
+	if op == opLocalSet {
+		b.gotos.set(at, b.pos, local)
+	}
+}
+
+// block reads the type of a block.
 func (b *body) block(op byte) {
+	start, simple := b.pos-1, true
+	b.blocks++
 	if t := b.peek(); t == typeEmpty || isValueType(t) {
 		b.pos++
 	} else if index := b.signed(33); index < 0 || index >= int64(len(b.types)) {
 		b.fail("block type %d does not exist: there are %d types", index, len(b.types))
+	} else {
+		simple = false
 	}
-	if op == opLoop {
-		if b.straight {
-			b.entered, b.straight = len(b.segments), false
-		}
-		b.flush(b.pos)
-		b.open()
+	switch {
+	case op == opLoop && simple && b.openDispatcher():
+	case op == opLoop:
+		b.openLoop(start, simple)
+	default:
+		f := *b.inner()
+		f.isHeader, f.dispatcher = false, b.gotos.nextBlock()
+		b.frames = append(b.frames, f)
+	}
+}
+
+// close closes the innermost block, and what was added around it.
+func (b *body) close() {
+	f := *b.inner()
+	b.frames = b.frames[:len(b.frames)-1]
+	if len(b.frames) == 0 {
 		return
 	}
-	b.frames = append(b.frames, b.frames[len(b.frames)-1])
+	b.segment = b.inner().segment
+	if f.loops > b.inner().loops {
+		b.flush(b.pos)
+		b.emit(opEnd)
+	}
+	if f.dispatcher > 0 && !f.isHeader {
+		b.closeTarget(f.dispatcher - 1)
+	}
 }
 
 func (b *body) peek() byte {
@@ -269,6 +266,61 @@ func (b *body) peek() byte {
 		b.fail("unexpected end")
 	}
 	return b.data[b.pos]
+}
+
+// branch reads a br or br_if.
+func (b *body) branch(at int, op byte) {
+	label := b.u32()
+	b.ways++
+	if d := b.dispatcherOf(label); d != nil {
+		b.goTo(at, op, d)
+	}
+	if moved := b.movedLabel(label); moved != label {
+		b.flush(at)
+		b.emit(op)
+		b.emitIndex(moved)
+		b.copied = b.pos
+	}
+}
+
+// branchTable reads a br_table. One that may go to a dispatcher is paid for.
+func (b *body) branchTable(at int) {
+	g, n, start := &b.gotos, b.count("labels")+1, b.pos // the default is one more
+	first := len(g.targets)
+	b.ways += n
+	var back *dispatcher // the outermost
+	moved := false
+	for range n {
+		label := b.u32()
+		g.targets = append(g.targets, label)
+		moved = moved || b.movedLabel(label) != label
+		if d := b.dispatcherOf(label); d != nil && (back == nil || d.start < back.start) {
+			back = d
+		}
+	}
+	if back != nil {
+		b.goBack(at, back, back.start)
+	}
+	if moved {
+		b.flush(start)
+		for _, label := range g.targets[first:] {
+			b.emitIndex(b.movedLabel(label))
+		}
+		b.copied = b.pos
+	}
+	if d := b.inner().dispatcher; d > 0 && g.dispatchers[d-1].table == at {
+		g.dispatchers[d-1].targets, g.dispatchers[d-1].labels = first, n
+	} else {
+		g.targets = g.targets[:first]
+	}
+}
+
+// movedLabel returns a label with the loops counted in that were added between it and here.
+func (b *body) movedLabel(label uint32) uint32 {
+	if int64(label) >= int64(len(b.frames)) { // the engine refuses it
+		return label
+	}
+	return label + uint32(b.inner().loops-b.frames[len(b.frames)-1-int(label)].loops)
 }
 
 func (b *body) memoryArgument() {
@@ -279,12 +331,15 @@ func (b *body) memoryArgument() {
 }
 
 // functionIndex moves the index of a call or a reference.
-func (b *body) functionIndex() {
+func (b *body) functionIndex(op byte) {
 	before := b.pos
 	index := b.index("function", len(b.functions))
 	b.flush(before)
 	b.emitIndex(b.moved(index))
 	b.copied = b.pos
+	if op == opCall {
+		b.call(index)
+	}
 }
 
 // rareInstruction reads what is seldom in code.
@@ -293,6 +348,7 @@ func (b *body) rareInstruction(at int, op byte) {
 	case indirect:
 		b.index("type", len(b.types))
 		b.index("table", b.tables)
+		b.callIndirect()
 	case table:
 		b.index("table", b.tables)
 		if op == opTableSet {

@@ -42,6 +42,9 @@ func FuzzMeter(f *testing.F) {
 		if err != nil && hasLargeNumber(wasm) {
 			return
 		}
+		if err != nil && strings.Contains(err.Error(), "table element type") {
+			return // the engine takes an imported table of any type
+		}
 		b := newBench(t)
 		plainErr := b.compiles(t.Context(), wasm)
 		if err != nil {

@@ -4,7 +4,8 @@
 //
 //   - a fuel counter, a global that each function entry and each loop iteration charges with one unit and another for
 //     every 64 instructions that can follow before the next charge, and that bulk operations charge by their length
-//     before they run; a function that is little but a loop is paid for by the loop alone;
+//     before they run; small functions are paid for where they are called, a function that is little but a loop by the
+//     loop alone, and loops that compilers make of gotos by the gotos that go backward;
 //   - an imported function, the tick, that is called whenever the counter falls below zero, and returns what the counter
 //     goes on with;
 //   - exports of the counter and of all mutable globals;
@@ -22,7 +23,7 @@ package meter
 import "fmt"
 
 // Version changes whenever the same module would be rewritten to other bytes.
-const Version = "3"
+const Version = "4"
 
 // Names of what is added. A module that exports one of these names gets them with further underscores.
 const (
@@ -40,6 +41,8 @@ type Options struct {
 	MaxTable uint32
 	// MaxFunctions is the most functions that a module may have. Default 200,000.
 	MaxFunctions int
+	// MaxFunctionSize is the most bytes that the body of one function may have. Default 256 KiB.
+	MaxFunctionSize int
 }
 
 // Result is a rewritten module and what is known of it.
@@ -73,6 +76,7 @@ func (e *FormatError) Error() string { return fmt.Sprintf("%s at offset %#x", e.
 func Rewrite(wasm []byte, options Options) (result *Result, err error) {
 	setDefault(&options.MaxTable, 1_000_000)
 	setDefault(&options.MaxFunctions, 200_000)
+	setDefault(&options.MaxFunctionSize, 256<<10)
 	defer func() { // the readers report errors by panicking, which keeps the format's grammar readable
 		switch fault := recover().(type) {
 		case nil:

@@ -165,6 +165,16 @@ func TestDeclarationsAreBounded(t *testing.T) {
 			}
 		})
 	}
+	wide := string(appendName(nil, "\x01\xa0\x1f\x7f"+strings.Repeat("\x02\x40\x0b", 1000)+"\x0b")) // 4,000 locals
+	refuses(t, wasmOf(vector(sectionType, "\x60\x00\x00"), vector(sectionFunction, "\x00"), vector(sectionCode, wide)),
+		"function 0 takes too long to compile: 1000 blocks, 0 branches and 4000 variables are over the limit of 32000000")
+	many := string(appendName(nil, "\x01\x64\x7f"+strings.Repeat("\x02\x40\x0b", 4500)+"\x0b"))
+	refuses(t, wasmOf(vector(sectionType, "\x60\x00\x00"), vector(sectionFunction, slices.Repeat([]string{"\x00"}, 30)...),
+		vector(sectionCode, slices.Repeat([]string{many}, 30)...)),
+		"the functions up to 21 take too long to compile: their blocks, branches and variables are over the limit of 512000000")
+	long := bodyOf(strings.Repeat("\x01", 256<<10))
+	refuses(t, wasmOf(vector(sectionType, "\x60\x00\x00"), vector(sectionFunction, "\x00"), vector(sectionCode, long)),
+		"function 0 has 262146 bytes, which is more than the limit of 262144")
 	body := string(appendName(nil, "\x01\xd0\x86\x03\x7f\x0b")) // 50,000 locals
 	wasm := wasmOf(vector(sectionType, "\x60\x00\x00"), vector(sectionFunction, slices.Repeat([]string{"\x00"}, 201)...),
 		vector(sectionCode, slices.Repeat([]string{body}, 201)...))
@@ -259,13 +269,45 @@ func TestNamesInStacks(t *testing.T) {
 	}
 }
 
-// A loop costs for each iteration, a function for each call, and straight code by its length.
+// fuelOf calls the function f of a module twice, and returns what each call costs.
+func fuelOf(t *testing.T, wasm []byte) uint64 {
+	t.Helper()
+	b := newBench(t)
+	module, err := b.start(t.Context(), mustRewrite(t, wasm).Wasm, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var costs [2]uint64
+	for i := range costs {
+		const enough = 1 << 40
+		if _, err := b.call(t.Context(), module.ExportedFunction("f"), enough); err != nil {
+			t.Fatal(err)
+		}
+		costs[i] = uint64(enough - b.fuel)
+	}
+	if costs[0] != costs[1] {
+		t.Errorf("calls cost %d", costs)
+	}
+	return costs[0]
+}
+
+// A loop costs for each iteration, a function for each call, straight code by its length, and a goto what it goes back over.
 func TestFuelIsExact(t *testing.T) {
 	nops := strings.Repeat("\x01", 640)
 	loop := "\x41\x0a\x21\x00\x03\x40\x20\x00\x41\x01\x6b\x22\x00\x0d\x00\x0b" // ten iterations
-	withLocal := func(code string) []byte {
+	const (
+		// Two parts of code between which gotos jump, local 0 saying where to: label 1 goes there from within them.
+		first  = "\x03\x40\x02\x40\x02\x40\x20\x00\x0e\x01\x00\x01\x0b"
+		second = "\x0b"
+		// Goes forward from the first part to the second.
+		forward = "\x41\x01\x21\x00\x0c\x01"
+		// Goes back from the second part to the first, as long as local 1, less one each time, is not zero.
+		back = "\x20\x01\x41\x01\x6b\x22\x01\x04\x40\x41\x00\x21\x00\x0c\x01\x0b"
+		ten  = "\x41\x0a\x21\x01"
+	)
+	withLocals := func(code string) []byte {
 		return wasmOf(vector(sectionType, "\x60\x00\x00"), vector(sectionFunction, "\x00"), vector(sectionMemory, "\x00\x02"),
-			vector(sectionExport, "\x01f\x00\x00"), vector(sectionCode, string(appendName(nil, "\x01\x01\x7f"+code+"\x0b"))))
+			vector(sectionExport, "\x01f\x00\x00"), vector(sectionCode, string(appendName(nil, "\x01\x02\x7f"+code+"\x0b"))))
 	}
 	cases := map[string]struct {
 		code string
@@ -276,27 +318,55 @@ func TestFuelIsExact(t *testing.T) {
 		"loop":          {loop, 10}, // which pays for the function too
 		"after a loop":  {loop + nops, 1 + 10 + 10},
 		"within a loop": {"\x41\x0a\x21\x00\x03\x40" + nops + "\x20\x00\x41\x01\x6b\x22\x00\x0d\x00\x0b", 10 * (1 + 10)},
-		"memory.fill":   {"\x41\x00\x41\x00\x41\x80\x02\xfc\x0b\x00", 1 + 256/16},
-		"memory.copy":   {"\x41\x00\x41\x00\x41\x80\x02\xfc\x0a\x00\x00", 1 + 256/16},
-		"memory.grow":   {"\x41\x03\x40\x00\x1a", 1 + 3*1024},
-		"grow by -1":    {"\x41\x7f\x40\x00\x1a", 1 + 65536*1024},
+		"goto forward":  {first + nops + forward + second + "\x0b", 1 + 10},
+		// Each time it goes back over 144 instructions of those that the function has.
+		"goto back":   {nops + ten + first + nops[:128] + forward + second + back + "\x0b", 1 + 12 + 9*(1+2)},
+		"memory.fill": {"\x41\x00\x41\x00\x41\x80\x02\xfc\x0b\x00", 1 + 256/16},
+		"memory.copy": {"\x41\x00\x41\x00\x41\x80\x02\xfc\x0a\x00\x00", 1 + 256/16},
+		"memory.grow": {"\x41\x03\x40\x00\x1a", 1 + 3*1024},
+		"grow by -1":  {"\x41\x7f\x40\x00\x1a", 1 + 65536*1024},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			result := mustRewrite(t, withLocal(c.code))
-			module, err := b.start(t.Context(), result.Wasm, 0)
-			if err != nil {
-				t.Fatal(err)
+			if used := fuelOf(t, withLocals(c.code)); used != c.want {
+				t.Errorf("it cost %d, want %d", used, c.want)
 			}
-			for range 2 {
-				const enough = 1 << 40
-				if _, err := b.call(t.Context(), module.ExportedFunction("f"), enough); err != nil {
-					t.Fatal(err)
-				}
-				if used := uint64(enough - b.fuel); used != c.want {
-					t.Errorf("it cost %d, want %d", used, c.want)
-				}
+		})
+	}
+}
+
+// A small function is paid for by those who call it, as if it stood there.
+func TestSmallFunctionsArePaidForByOthers(t *testing.T) {
+	nops := func(n int) string { return strings.Repeat("\x01", n) }
+	const endless = "\x03\x40\x0c\x00\x0b"
+	cases := map[string]struct {
+		functions []string // the first is called
+		want      uint64
+	}{
+		"small":             {[]string{"\x10\x01\x10\x01\x10\x01", nops(30)}, 1 + (4+3*31)/64},
+		"large":             {[]string{"\x10\x01\x10\x01\x10\x01", nops(100)}, 1 + 3*(1+101/64)},
+		"small in a chain":  {[]string{"\x10\x01\x10\x01", "\x10\x02" + nops(20), nops(30)}, 1 + (3+2*(22+31))/64},
+		"chain too long":    {[]string{"\x10\x01\x10\x01", "\x10\x02\x10\x02", nops(40)}, 1 + 2*(1+(3+2*41)/64)},
+		"not run":           {[]string{"\x41\x00\x04\x40\x10\x01\x10\x01\x0b", nops(60)}, 1 + (6+2*61)/64},
+		"with a loop":       {[]string{"\x10\x01", nops(10) + "\x03\x40\x0b"}, 1 + 1},
+		"never called":      {[]string{"", endless}, 1},
+		"calls itself":      {[]string{"\x41\x00\x04\x40\x10\x00\x0b", ""}, 1},
+		"call each other":   {[]string{"\x10\x01", "\x41\x00\x04\x40\x10\x02\x0b", "\x10\x01"}, 1 + 1},
+		"small in a table":  {[]string{"\x41\x01\x11\x00\x00", nops(30)}, 1 + (3+64)/64},
+		"large in a table":  {[]string{"\x41\x01\x11\x00\x00", nops(100)}, 1 + (3+64)/64 + 1 + 101/64},
+		"nothing but calls": {[]string{strings.Repeat("\x10\x01", 127), ""}, 1 + (128+127)/64},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			var types, bodies []string
+			for _, code := range c.functions {
+				types, bodies = append(types, "\x00"), append(bodies, bodyOf(code))
+			}
+			got := fuelOf(t, wasmOf(vector(sectionType, "\x60\x00\x00"), vector(sectionFunction, types...),
+				vector(sectionTable, "\x70\x00\x02"), vector(sectionExport, "\x01f\x00\x00"),
+				vector(sectionElement, "\x00\x41\x00\x0b\x02\x00\x01"), vector(sectionCode, bodies...)))
+			if got != c.want {
+				t.Errorf("it cost %d, want %d", got, c.want)
 			}
 		})
 	}

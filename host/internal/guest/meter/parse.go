@@ -78,6 +78,7 @@ type module struct {
 	memories          int
 	memory            uint32 // the initial size of the memory, in pages
 	globals           []global
+	mutable           int // how many globals are mutable
 	exported          map[string]bool
 	dataCount         int // -1: no data count section
 	dataSegments      int
@@ -289,6 +290,9 @@ func (m *module) globalType(r *reader) {
 	g.mutable = mutability == 1
 	if isNumber := g.valueType >= typeF64; g.mutable && !isNumber {
 		m.uncapturable = "it has a mutable global of a vector or reference type"
+	}
+	if g.mutable {
+		m.mutable++
 	}
 	m.globals = append(m.globals, g)
 }

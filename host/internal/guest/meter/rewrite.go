@@ -6,7 +6,11 @@ type rewriting struct {
 	tickType     uint32
 	tickFunction uint32
 	fuelGlobal   uint32
-	result       *Result
+	// fromHost are the functions that the host may call.
+	fromHost map[uint32]bool
+	// small is how many instructions a call of a function runs that its callers pay for, 0 if it pays itself.
+	small  []uint32
+	result *Result
 }
 
 func (m *module) rewrite() *Result {
@@ -15,6 +19,8 @@ func (m *module) rewrite() *Result {
 		// The tick is imported last, so that the indices of imported functions stay and all others move by one.
 		tickFunction: uint32(m.importedFunctions),
 		fuelGlobal:   uint32(len(m.globals)),
+		fromHost:     map[uint32]bool{},
+		small:        make([]uint32, len(m.functions)),
 		result:       &Result{Memory: m.memory, Imports: m.imports},
 	}
 	sections := [sectionDataCount + 1][]byte{}
@@ -135,7 +141,9 @@ func (w *rewriting) writeExports() []byte {
 		items = append(appendName(items, name), kind)
 		switch kind {
 		case kindFunction:
-			items = appendU32(items, w.moved(r.index("function", len(w.functions))))
+			function := r.index("function", len(w.functions))
+			w.fromHost[function] = true
+			items = appendU32(items, w.moved(function))
 		case kindTable:
 			items = appendU32(items, r.index("table", w.tables))
 		case kindMemory:
@@ -165,9 +173,10 @@ func (w *rewriting) writeStart() []byte {
 	if r == nil {
 		return nil
 	}
-	start := w.moved(r.index("function", len(w.functions)))
+	start := r.index("function", len(w.functions))
 	r.end("start")
-	return appendU32(nil, start)
+	w.fromHost[start] = true
+	return appendU32(nil, w.moved(start))
 }
 
 // The flags of an element segment.

@@ -1,0 +1,27 @@
+;; Gotos of two loops, one within the other: the inner one goes to the outer one, whose variable it has set.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{}")
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func $misbehave (local $where i32)
+    (loop $outer
+      (block $second
+        (block $first
+          local.get $where
+          br_table $first $second)
+        nop)
+      (loop $goto
+        (block $third
+          (block $fourth
+            local.get $where
+            br_table $fourth $third $outer)
+          nop)
+        i32.const 1
+        local.set $where
+        br $outer)))
+  (func (export "reconcile") (result i32)
+    (if (i32.eqz (call $request_len)) (then (call $misbehave)))
+    (call $response_write (i32.const 0) (i32.const 2))
+    (i32.const 0)))
