@@ -65,6 +65,35 @@ func TestAPIServerPreconditions(t *testing.T) {
 	}
 }
 
+// TestAPIServerPreconditionsOfStatus pins what an apply of the status does when the object was replaced. That of a custom
+// resource lands on the new one: what is written there is put right when the new one is reconciled.
+func TestAPIServerPreconditionsOfStatus(t *testing.T) {
+	tests := map[string]struct {
+		object string
+		status string
+		want   int
+	}{
+		"custom":   {`{apiVersion: apply.test/v1, kind: Widget, metadata: {name: a}}`, `{"phase":"x"}`, http.StatusOK},
+		"built-in": {`{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 80}]}}`, `{"loadBalancer":{"ingress":[{"ip":"10.0.0.1"}]}}`, http.StatusUnprocessableEntity},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			bench := newBench(t, Options{})
+			object := bench.object(t, tt.object)
+			create(t, object)
+			seen := observe(t, object)
+			if err := api.Delete(t.Context(), object.DeepCopy()); err != nil {
+				t.Fatal(err)
+			}
+			create(t, bench.object(t, tt.object))
+			_, err := bench.Status(t.Context(), seen, decode(t, tt.status), widget)
+			if got := statusCode(t, err); got != tt.want {
+				t.Errorf("got %d (%v), want %d", got, err, tt.want)
+			}
+		})
+	}
+}
+
 // TestAPIServerTakesFields pins that the managedFields tell of every change that somebody else makes to what we applied.
 func TestAPIServerTakesFields(t *testing.T) {
 	replace := func(t *testing.T, child *unstructured.Unstructured) {

@@ -173,7 +173,7 @@ func (a *Applier) change(ctx context.Context, existing *kube.Object, desired *un
 			return nil, Failed, err
 		}
 	}
-	applied, err := a.writer.Apply(ctx, existing.ID(), body.update(existing.UID), kube.Write{Manager: a.manager})
+	applied, err := a.writer.Apply(ctx, existing.ID(), body.update(existing), kube.Write{Manager: a.manager})
 	if strategy == Recreate && isImmutable(err) {
 		return a.recreate(ctx, existing, desired, body.hash, err)
 	}

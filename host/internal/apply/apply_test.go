@@ -208,7 +208,24 @@ func TestApplyExisting(t *testing.T) {
 			want: Failed, holder: "nobody",
 		},
 		"restored from a backup": {
-			reason: "the annotation names the object and the owner, and nobody else controls it",
+			reason: "the annotation names the object and the owner, and so does the owner reference",
+			change: func(b *bench, existing *unstructured.Unstructured) {
+				if _, err := b.owner.stamp(idOf(existing), existing, KindOptions{}); err != nil {
+					panic(err)
+				}
+			},
+			want: Applied,
+		},
+		"restored from a backup without owner references": {
+			reason: "somebody may have made it for themselves, with a copy of the annotation",
+			change: func(b *bench, existing *unstructured.Unstructured) {
+				existing.SetAnnotations(map[string]string{AnnotationOwnedBy: b.owner.claim(idOf(existing))})
+			},
+			want: Failed, holder: "nobody",
+		},
+		"restored from a backup without owner references, to adopt": {
+			reason: "it is as good as nobody's",
+			adopt:  true,
 			change: func(b *bench, existing *unstructured.Unstructured) {
 				existing.SetAnnotations(map[string]string{AnnotationOwnedBy: b.owner.claim(idOf(existing))})
 			},

@@ -73,13 +73,17 @@ func (o Owner) reference(child kube.ID, kind KindOptions) *metav1.OwnerReference
 }
 
 // Owns says whether child is proven to be a child of o: it carries our annotation, nobody else controls it, and it has
-// the owner reference that children of its kind have.
+// the owner reference that children of its kind have. Where they have none, our field manager must own something of it:
+// somebody may have made the object anew under its name, with a copy of its annotations.
 func (o Owner) Owns(child *kube.Object, kind KindOptions) bool {
 	controller := child.Controller()
 	if child.Mark(AnnotationOwnedBy) != o.claim(child.ID()) || controller != nil && controller.UID != o.UID {
 		return false
 	}
-	return o.reference(child.ID(), kind) == nil || o.refers(child)
+	if o.reference(child.ID(), kind) == nil {
+		return child.Manages(FieldManager(o.Controller), "")
+	}
+	return o.refers(child)
 }
 
 // refers says whether child has an owner reference to o.
@@ -104,8 +108,9 @@ type holder struct {
 
 const otherName = "choose another name"
 
-// holder says whose an existing object is, as seen from o. An object whose annotation or owner reference was taken away
-// is still the owner's by the other of the two, together with what the field manager owns of it.
+// holder says whose an existing object is, as seen from o. Of its annotation, its owner reference and what the field manager
+// owns of it, any two prove that it is the owner's, so that it still is when others have taken one away, and is not when
+// they have copied the annotation onto what they have made.
 func (o Owner) holder(existing *kube.Object, manager string) holder {
 	controller := existing.Controller()
 	claimed := existing.Mark(AnnotationOwnedBy)
@@ -118,10 +123,15 @@ func (o Owner) holder(existing *kube.Object, manager string) holder {
 		}
 	case controller != nil && controller.UID != o.UID:
 		return holder{heldByOther, fmt.Sprintf("%s %s, its controller", controller.Kind, controller.Name), otherName}
-	case ours, managed && o.refers(existing):
+	case ours && (managed || o.refers(existing)), managed && o.refers(existing):
 		return holder{kind: heldByOwner}
-	case controller == nil && !claimsItself(existing):
+	case controller == nil && (ours || !claimsItself(existing)):
 		return holder{kind: heldByNobody}
+	case claimed != "" && controller == nil:
+		return holder{
+			heldByOther, "controller " + strings.SplitN(claimed, "/", 2)[0],
+			otherName + ", or take its annotation " + AnnotationOwnedBy + " away if nobody needs it",
+		}
 	case claimed != "":
 		return holder{heldByOther, "controller " + strings.SplitN(claimed, "/", 2)[0], otherName}
 	default:

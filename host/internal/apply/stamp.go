@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
@@ -24,6 +23,9 @@ type stamped struct {
 	// body is the child's encoding, and metadata where in it the fields of its metadata begin.
 	body     []byte
 	metadata int
+	// controlled is true if the child says that its owner controls it. Then the API server refuses it when somebody else
+	// has come to control the child.
+	controlled bool
 }
 
 // stamp completes a desired child: without status and nulls, with owner reference and annotations.
@@ -41,7 +43,7 @@ func (o Owner) stamp(id kube.ID, child *unstructured.Unstructured, kind KindOpti
 	annotations[AnnotationOwnedBy] = o.claim(id)
 	annotations[AnnotationApplied] = noHash
 	child.SetAnnotations(annotations)
-	s := &stamped{}
+	s := &stamped{controlled: controls(child)}
 	if err := s.encode(child); err != nil {
 		return nil, err
 	}
@@ -90,8 +92,19 @@ const createOnly = "1"
 // create returns what creates the child, and changes none.
 func (s *stamped) create() []byte { return s.with(`"resourceVersion":"` + createOnly + `",`) }
 
-// update returns what changes the child with this UID, and no other: it is refused if that was replaced meanwhile.
-func (s *stamped) update(uid types.UID) []byte { return s.with(`"uid":"` + string(uid) + `",`) }
+// update returns what changes this child, and no other: it is refused if that was replaced meanwhile, or, where it could
+// have become somebody else's unnoticed, if anything about it was changed.
+func (s *stamped) update(existing *kube.Object) []byte {
+	field := `"uid":"` + string(existing.UID) + `",`
+	if !s.controlled {
+		field += `"resourceVersion":"` + existing.ResourceVersion + `",`
+	}
+	return s.with(field)
+}
+
+func controls(child *unstructured.Unstructured) bool {
+	return metav1.GetControllerOfNoCopy(child) != nil
+}
 
 func (s *stamped) with(field string) []byte {
 	body := make([]byte, 0, len(s.body)+len(field))

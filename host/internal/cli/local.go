@@ -23,7 +23,7 @@ import (
 const (
 	// fieldManager owns the fields of what --apply applies.
 	fieldManager = "wasmloop-run"
-	// samplesTimeout is how long run --local waits for what it applied to become available, before it says that it did not.
+	// samplesTimeout is how long run --local waits for what it applied before it says that it did not become available.
 	samplesTimeout = time.Minute
 	samplesPoll    = 250 * time.Millisecond
 	defaultDir     = ".wasmloop"
@@ -101,7 +101,7 @@ func (d *demo) run(ctx context.Context) {
 	}
 }
 
-// apply applies the objects, waits until those that a controller reconciles are available, and returns the first of
+// apply applies the objects, waits until those that a controller reconciles have reached a goal, and returns the first of
 // these, if there is one.
 func (d *demo) apply(ctx context.Context) (sample *unstructured.Unstructured, err error) {
 	objects, err := localcluster.Apply(ctx, d.cluster.Config(), fieldManager, d.paths...)
@@ -112,7 +112,7 @@ func (d *demo) apply(ctx context.Context) (sample *unstructured.Unstructured, er
 		if !d.reconciled(object) {
 			continue
 		}
-		d.awaitAvailable(ctx, object)
+		d.awaitGoal(ctx, object)
 		if sample == nil {
 			sample = object
 		}
@@ -123,7 +123,7 @@ func (d *demo) apply(ctx context.Context) (sample *unstructured.Unstructured, er
 // reconciled says whether a controller of the config reconciles the object.
 func (d *demo) reconciled(object *unstructured.Unstructured) bool {
 	for _, controller := range d.conf.Controllers {
-		for _, kind := range controller.For {
+		for _, kind := range controller.ForKinds() {
 			if kind.Schema() == object.GroupVersionKind() {
 				return true
 			}
@@ -132,30 +132,37 @@ func (d *demo) reconciled(object *unstructured.Unstructured) bool {
 	return false
 }
 
-func (d *demo) awaitAvailable(ctx context.Context, object *unstructured.Unstructured) {
+func (d *demo) awaitGoal(ctx context.Context, object *unstructured.Unstructured) {
 	name := object.GetKind() + " " + object.GetNamespace() + "/" + object.GetName()
 	start := time.Now()
+	reached := ""
 	err := wait.PollUntilContextTimeout(ctx, samplesPoll, samplesTimeout, true, func(ctx context.Context) (bool, error) {
-		return d.client.Get(ctx, client.ObjectKeyFromObject(object), object) == nil && available(object), nil
+		if d.client.Get(ctx, client.ObjectKeyFromObject(object), object) == nil {
+			reached = goalReached(object)
+		}
+		return reached != "", nil
 	})
 	switch {
 	case err == nil:
-		fmt.Fprintf(d.stderr, "✔ %s is Available after %.1f s\n", name, time.Since(start).Seconds())
+		fmt.Fprintf(d.stderr, "✔ %s is %s after %.1f s\n", name, reached, time.Since(start).Seconds())
 	case ctx.Err() == nil:
-		fmt.Fprintf(d.stderr, "✗ %s is not Available after %s: see its conditions and events with kubectl describe\n", name, samplesTimeout)
+		fmt.Fprintf(d.stderr, "✗ %s is not Available, Ready or Complete after %s: see its conditions and events with kubectl describe\n", name, samplesTimeout)
 	}
 }
 
-// available says whether an object has the condition Available or Ready.
-func available(object *unstructured.Unstructured) bool {
+// goals are the conditions that say that an object has come to what it is for.
+var goals = []string{"Available", "Ready", "Complete"}
+
+// goalReached returns the condition that an object has of goals, "" if it has none.
+func goalReached(object *unstructured.Unstructured) string {
 	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
 	for _, item := range conditions {
 		condition, _ := item.(map[string]any)
-		if kind := condition["type"]; (kind == "Available" || kind == "Ready") && condition["status"] == "True" {
-			return true
+		if kind, _ := condition["type"].(string); slices.Contains(goals, kind) && condition["status"] == "True" {
+			return kind
 		}
 	}
-	return false
+	return ""
 }
 
 // sayWhatToTry prints kubectl lines that work as pasted.
@@ -179,7 +186,7 @@ func (d *demo) sayWhatToTry(ctx context.Context, sample *unstructured.Unstructur
 func (d *demo) kinds() []string {
 	var kinds []string
 	for _, controller := range d.conf.Controllers {
-		for _, kind := range slices.Concat(controller.For, controller.OwnedKinds()) {
+		for _, kind := range slices.Concat(controller.ForKinds(), controller.OwnedKinds()) {
 			name := strings.ToLower(kind.Kind)
 			if len(controller.Owns) > 0 && !slices.Contains(kinds, name) {
 				kinds = append(kinds, name)

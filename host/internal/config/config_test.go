@@ -321,7 +321,7 @@ func TestParse(t *testing.T) {
 		Memory: "64Mi", Fuel: "1G", Timeout: "5s", Request: "16Mi", Response: "4Mi", Tables: "1M", LogLines: "1k", LogBytes: "256Ki",
 	}
 	modules := map[string]Module{"m": {Source: "file://m.wasm", Limits: limits, Isolation: "hermetic"}}
-	pod := []GroupVersionKind{{"v1", "Pod"}}
+	pod := []Reconciled{{GroupVersionKind: GroupVersionKind{"v1", "Pod"}}}
 	tests := map[string]struct {
 		reason string
 		file   string
@@ -357,7 +357,7 @@ func TestParse(t *testing.T) {
 				}},
 				Controllers: []Controller{{
 					Name: "c", Module: "m",
-					For: []GroupVersionKind{{"v1", "Pod"}, {"apps/v1", "Deployment"}},
+					For: []Reconciled{{GroupVersionKind: GroupVersionKind{"v1", "Pod"}}, {GroupVersionKind: GroupVersionKind{"apps/v1", "Deployment"}}},
 					Owns: []Owned{
 						{GroupVersionKind: GroupVersionKind{"v1", "ConfigMap"}, UpdateStrategy: UpdateInPlace, OwnerReference: OwnerReferenceController},
 						{

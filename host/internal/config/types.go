@@ -6,6 +6,7 @@ package config
 import (
 	"encoding/json"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -66,9 +67,11 @@ type Controller struct {
 	// Module is the name of an entry of modules.
 	Module string `json:"module"`
 	// For is the kind that is reconciled, or a list of kinds.
-	For []GroupVersionKind `json:"for"`
+	For []Reconciled `json:"for"`
 	// Owns are the kinds that the module may return as children, one version per kind. They are watched.
 	Owns []Owned `json:"owns,omitempty"`
+	// Related says which objects the module may see beside the reconciled object and its children. They are watched.
+	Related Related `json:"related,omitzero"`
 	// Clock gives the module the time, and lets it ask to be called again after some time. Without it the same request
 	// always has the same answer. Default false.
 	Clock bool `json:"clock,omitempty"`
@@ -90,6 +93,63 @@ type Controller struct {
 	Settings json.RawMessage `json:"settings,omitempty"`
 }
 
+// Related says which objects a module may see beside the reconciled object and its children.
+type Related struct {
+	// Rules name objects that every request has.
+	Rules []RelatedRule `json:"rules,omitempty"`
+	// Allow is what the module's responses may ask for. Default: nothing.
+	Allow []AllowedRelated `json:"allow,omitempty"`
+}
+
+// RelatedRule names objects of one kind: by names, by label selector, or all of a namespace where both are left out.
+type RelatedRule struct {
+	GroupVersionKind `json:",inline"`
+	// Namespace is where they are; "*" stands for all namespaces. Default: that of the reconciled object.
+	Namespace string `json:"namespace,omitempty"`
+	// Names are their names.
+	Names []string `json:"names,omitempty"`
+	// LabelSelector selects them by labels.
+	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
+}
+
+// LabelSelector selects by labels, as Kubernetes' does.
+type LabelSelector struct {
+	// MatchLabels are labels that an object must have.
+	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+	// MatchExpressions are conditions that an object must meet.
+	MatchExpressions []LabelSelectorRequirement `json:"matchExpressions,omitempty"`
+}
+
+// LabelSelectorRequirement is a condition on a label.
+type LabelSelectorRequirement struct {
+	// Key is the label's key.
+	Key string `json:"key"`
+	// Operator is In, NotIn, Exists or DoesNotExist.
+	Operator string `json:"operator"`
+	// Values are what In and NotIn compare with.
+	Values []string `json:"values,omitempty"`
+}
+
+// Schema returns s as apimachinery has it.
+func (s *LabelSelector) Schema() *metav1.LabelSelector {
+	selector := &metav1.LabelSelector{MatchLabels: s.MatchLabels}
+	for _, expression := range s.MatchExpressions {
+		selector.MatchExpressions = append(selector.MatchExpressions, metav1.LabelSelectorRequirement{
+			Key: expression.Key, Operator: metav1.LabelSelectorOperator(expression.Operator), Values: expression.Values,
+		})
+	}
+	return selector
+}
+
+// AllowedRelated is what responses may ask for of one kind.
+type AllowedRelated struct {
+	GroupVersionKind `json:",inline"`
+	// Namespaces are the namespaces beside that of the reconciled object; "*" stands for all. Default: none.
+	Namespaces []string `json:"namespaces,omitempty"`
+	// Names are the names that may be asked for. Default: all.
+	Names []string `json:"names,omitempty"`
+}
+
 // OwnedKinds returns the kinds of Owns.
 func (c *Controller) OwnedKinds() []GroupVersionKind {
 	kinds := make([]GroupVersionKind, len(c.Owns))
@@ -97,6 +157,30 @@ func (c *Controller) OwnedKinds() []GroupVersionKind {
 		kinds[i] = owned.GroupVersionKind
 	}
 	return kinds
+}
+
+// ForKinds returns the kinds of For.
+func (c *Controller) ForKinds() []GroupVersionKind {
+	kinds := make([]GroupVersionKind, len(c.For))
+	for i, reconciled := range c.For {
+		kinds[i] = reconciled.GroupVersionKind
+	}
+	return kinds
+}
+
+// Reconciled is a kind that is reconciled, and which of its objects. An object has to meet all that is said.
+type Reconciled struct {
+	GroupVersionKind `json:",inline"`
+	// Namespaces are the namespaces of the objects. Default: all.
+	Namespaces []string `json:"namespaces,omitempty"`
+	// NamespaceSelector selects the namespaces of the objects by their labels.
+	NamespaceSelector *LabelSelector `json:"namespaceSelector,omitempty"`
+	// LabelSelector selects objects by labels.
+	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
+	// AnnotationSelector selects objects by annotations, as LabelSelector does by labels.
+	AnnotationSelector *LabelSelector `json:"annotationSelector,omitempty"`
+	// FieldSelector selects objects by the text of fields, which are given by their path: "spec.nodeName=a,status.phase!=Failed".
+	FieldSelector string `json:"fieldSelector,omitempty"`
 }
 
 // Owned is a kind that children may have, and how they are kept.
@@ -109,8 +193,8 @@ type Owned struct {
 	// (change it, and where a field is immutable delete it and make it anew) or OnDelete (leave it until somebody has
 	// deleted it, then make it anew). Default InPlace.
 	UpdateStrategy string `json:"updateStrategy,omitempty"`
-	// OwnerReference says what a child's owner reference says of the object: Controller, or Owner, for children that have
-	// another controller or none. Default Controller.
+	// OwnerReference says what a child's owner reference says of the object: Controller, that it controls the child, or
+	// Owner, only that the child goes with it. Default Controller.
 	OwnerReference string `json:"ownerReference,omitempty"`
 	// Prune says what becomes of children of this kind that are no longer wanted.
 	Prune OwnedPrune `json:"prune,omitzero"`

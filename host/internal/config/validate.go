@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -132,11 +134,15 @@ func (c *Controller) validate(path *field.Path, modules map[string]Module) field
 	if len(c.For) == 0 {
 		faults = append(faults, field.Required(path.Child("for"), "a controller reconciles at least one kind"))
 	}
-	faults = append(faults, validateKinds(path.Child("for"), c.For)...)
+	faults = append(faults, validateKinds(path.Child("for"), c.ForKinds())...)
+	for i := range c.For {
+		faults = append(faults, c.For[i].validate(path.Child("for").Index(i))...)
+	}
 	faults = append(faults, c.validateOwns(path.Child("owns"))...)
 	if module, ok := modules[c.Module]; ok { // else there is nothing to complete the limits from
 		faults = append(faults, c.Limits.validateBeside(module.Limits, path.Child("limits"))...)
 	}
+	faults = append(faults, c.Related.validate(path.Child("related"))...)
 	if c.Workers < 0 {
 		faults = append(faults, field.Invalid(path.Child("workers"), c.Workers, "must not be negative"))
 	}
@@ -156,12 +162,63 @@ func (c *Controller) validateOwns(path *field.Path) field.ErrorList {
 		faults = append(faults, oneOf(item.Child("updateStrategy"), owned.UpdateStrategy, UpdateInPlace, UpdateRecreate, UpdateOnDelete)...)
 		faults = append(faults, oneOf(item.Child("ownerReference"), owned.OwnerReference, OwnerReferenceController, OwnerReferenceOwner)...)
 		for j, namespace := range owned.Namespaces {
-			if messages := validation.IsDNS1123Label(namespace); namespace != "*" && len(messages) > 0 {
-				faults = append(faults, field.Invalid(item.Child("namespaces").Index(j), namespace, strings.Join(messages, "; ")))
-			}
+			faults = append(faults, validateNamespaces(item.Child("namespaces").Index(j), namespace)...)
 		}
 	}
 	return append(faults, validateKinds(path, c.OwnedKinds())...)
+}
+
+func (r *Reconciled) validate(path *field.Path) field.ErrorList {
+	faults := validateNamespaces(path.Child("namespaces"), r.Namespaces...)
+	faults = append(faults, validateSelector(path.Child("namespaceSelector"), r.NamespaceSelector)...)
+	faults = append(faults, validateSelector(path.Child("labelSelector"), r.LabelSelector)...)
+	faults = append(faults, validateSelector(path.Child("annotationSelector"), r.AnnotationSelector)...)
+	if _, err := fields.ParseSelector(r.FieldSelector); err != nil {
+		faults = append(faults, field.Invalid(path.Child("fieldSelector"), r.FieldSelector, err.Error()))
+	}
+	return faults
+}
+
+func validateSelector(path *field.Path, selector *LabelSelector) field.ErrorList {
+	if selector == nil {
+		return nil
+	}
+	if _, err := metav1.LabelSelectorAsSelector(selector.Schema()); err != nil {
+		return field.ErrorList{field.Invalid(path, selector, err.Error())}
+	}
+	return nil
+}
+
+func (r Related) validate(path *field.Path) field.ErrorList {
+	var faults field.ErrorList
+	for i, rule := range r.Rules {
+		item := path.Child("rules").Index(i)
+		faults = append(faults, validateKinds(item, []GroupVersionKind{rule.GroupVersionKind})...)
+		faults = append(faults, validateNamespaces(item.Child("namespace"), rule.Namespace)...)
+		if rule.LabelSelector == nil {
+			continue
+		}
+		if len(rule.Names) > 0 {
+			faults = append(faults, field.Invalid(item.Child("labelSelector"), rule.Names, "names and labelSelector exclude each other"))
+		}
+		faults = append(faults, validateSelector(item.Child("labelSelector"), rule.LabelSelector)...)
+	}
+	for i, allowed := range r.Allow {
+		item := path.Child("allow").Index(i)
+		faults = append(faults, validateKinds(item, []GroupVersionKind{allowed.GroupVersionKind})...)
+		faults = append(faults, validateNamespaces(item.Child("namespaces"), allowed.Namespaces...)...)
+	}
+	return faults
+}
+
+// validateNamespaces checks names of namespaces, of which "*" stands for all and "" for none.
+func validateNamespaces(path *field.Path, namespaces ...string) (faults field.ErrorList) {
+	for _, namespace := range namespaces {
+		if messages := validation.IsDNS1123Label(namespace); namespace != "*" && namespace != "" && len(messages) > 0 {
+			faults = append(faults, field.Invalid(path, namespace, strings.Join(messages, "; ")))
+		}
+	}
+	return faults
 }
 
 func oneOf(path *field.Path, got string, allowed ...string) field.ErrorList {

@@ -108,9 +108,8 @@ func usable(resource metav1.APIResource) bool {
 }
 
 func leftoversOf(object *kube.Object, conf *config.Config) (found []Leftover) {
-	controller, owner, ok := apply.ClaimedBy(object)
-	holder := object.Controller()
-	if ok && (holder == nil || holder.UID == owner) {
+	controller, ok := provenChild(object)
+	if ok {
 		if why := notLookedAfter(conf, controller, object, (*config.Controller).OwnedKinds, "own"); why != "" {
 			found = append(found, Leftover{Object: object, Controller: controller, Why: why})
 		}
@@ -120,12 +119,23 @@ func leftoversOf(object *kube.Object, conf *config.Config) (found []Leftover) {
 		if !ok {
 			continue
 		}
-		reconciled := func(c *config.Controller) []config.GroupVersionKind { return c.For }
+		reconciled := (*config.Controller).ForKinds
 		if why := notLookedAfter(conf, controller, object, reconciled, "reconcile"); why != "" {
 			found = append(found, Leftover{Object: object, Controller: controller, Held: true, Why: why})
 		}
 	}
 	return found
+}
+
+// provenChild returns the controller whose child an object is proven to be: by its annotation, and by its owner reference or by
+// what the controller's field manager owns of it.
+func provenChild(object *kube.Object) (controller string, ok bool) {
+	controller, uid, ok := apply.ClaimedBy(object)
+	if holder := object.Controller(); !ok || holder != nil && holder.UID != uid {
+		return "", false
+	}
+	refers := slices.ContainsFunc(object.Owners, func(owner kube.Owner) bool { return owner.UID == uid })
+	return controller, refers || object.Manages(apply.FieldManager(controller), "")
 }
 
 // notLookedAfter says why a controller does not look after an object, and is empty if it does.

@@ -52,7 +52,7 @@ func (r *runner) Start(ctx context.Context) error {
 }
 
 func (r *runner) run(ctx context.Context, log logr.Logger) error {
-	fors, err := r.engine.kinds.wait(ctx, log, r.entry.For)
+	fors, err := r.engine.kinds.wait(ctx, log, r.entry.ForKinds())
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,8 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 		go func() { remembered.keep(keeping); close(kept) }()
 		defer func() { stop(); <-kept }()
 	}
-	reconcilers, err := r.reconcilers(fors, owned, remembered)
+	follows := &related{Cache: r.engine.cache, runner: r, ctx: ctx, followed: map[schema.GroupVersionKind]*followedKind{}}
+	reconcilers, err := r.reconcilers(fors, owned, remembered, follows)
 	if err != nil {
 		return err
 	}
@@ -78,6 +79,7 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
+	follows.run, follows.reconcilers = run, reconcilers
 	if err := r.watch(ctx, run, fors, owned, reconcilers); err != nil {
 		return err
 	}
@@ -93,7 +95,7 @@ func (r *runner) outcomes(log logr.Logger) (*outcomes, error) {
 }
 
 // reconcilers returns a Reconciler for each of the kinds that are reconciled.
-func (r *runner) reconcilers(fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes) (dispatcher, error) {
+func (r *runner) reconcilers(fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes, follows *related) (dispatcher, error) {
 	resync, err := r.entry.Resync.Duration()
 	if err != nil {
 		return nil, err
@@ -106,11 +108,17 @@ func (r *runner) reconcilers(fors []reconcile.Kind, owned []reconcile.OwnedKind,
 	}
 	applier := apply.New(r.entry.Name, r.engine.cache, r.engine.client, options)
 	byKind := dispatcher{}
-	for _, kind := range fors {
+	for i, kind := range fors {
+		selector, err := selectorFor(&r.entry.For[i])
+		if err != nil {
+			return nil, err
+		}
 		controller := reconcile.Controller{
 			Name:     r.entry.Name,
 			For:      kind,
+			Selector: selector,
 			Owns:     owned,
+			Related:  follows.options(r.entry.Related),
 			Clock:    r.entry.Clock,
 			Finalize: r.entry.Finalize,
 			Settings: r.entry.Settings,
@@ -165,6 +173,11 @@ func (r *runner) watch(ctx context.Context, run controller.TypedController[key],
 	for _, kind := range fors {
 		if err := run.Watch(r.engine.source(ctx, kind.GroupVersionKind, forHandler())); err != nil {
 			return fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
+		}
+	}
+	if r.selectsNamespaces() {
+		if err := run.Watch(r.watchNamespaces(ctx, fors)); err != nil {
+			return fmt.Errorf("cannot watch namespaces: %w", err)
 		}
 	}
 	for _, kind := range owned {

@@ -25,11 +25,16 @@ type Cache struct {
 
 	mu        sync.Mutex
 	informers map[schema.GroupVersionKind]cache.SharedIndexInformer
+	// namespaced are the kinds that have an index of namespaces.
+	namespaced map[schema.GroupVersionKind]bool
 }
 
 // NewCache returns a Cache that is empty as long as nothing is watched.
 func NewCache(client *Client, index Index) *Cache {
-	return &Cache{client: client, index: index, informers: map[schema.GroupVersionKind]cache.SharedIndexInformer{}}
+	return &Cache{
+		client: client, index: index,
+		informers: map[schema.GroupVersionKind]cache.SharedIndexInformer{}, namespaced: map[schema.GroupVersionKind]bool{},
+	}
 }
 
 // Watch has the Cache hold the objects of a kind from now on, until ctx is done, and returns what tells of their changes.
@@ -103,6 +108,47 @@ func (c *Cache) ByIndex(_ context.Context, kind schema.GroupVersionKind, key str
 		objects[i] = found[i].(*Object)
 	}
 	return objects, nil
+}
+
+// InNamespace returns the objects of a kind in a namespace, or in all ("").
+func (c *Cache) InNamespace(_ context.Context, kind schema.GroupVersionKind, namespace string) ([]*Object, error) {
+	informer, err := c.informer(kind)
+	if err != nil {
+		return nil, err
+	}
+	found := informer.GetIndexer().List
+	if namespace != "" {
+		if err := c.indexNamespaces(kind, informer); err != nil {
+			return nil, err
+		}
+		items, err := informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace)
+		if err != nil {
+			return nil, err
+		}
+		found = func() []any { return items }
+	}
+	var objects []*Object
+	for _, item := range found() {
+		objects = append(objects, item.(*Object))
+	}
+	return objects, nil
+}
+
+// indexNamespaces adds the index of namespaces to a kind that is read by namespace. It takes room, so others have none.
+func (c *Cache) indexNamespaces(kind schema.GroupVersionKind, informer cache.SharedIndexInformer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.namespaced[kind] {
+		return nil
+	}
+	err := informer.AddIndexers(cache.Indexers{cache.NamespaceIndex: func(object any) ([]string, error) {
+		return []string{object.(*Object).Namespace}, nil
+	}})
+	if err != nil {
+		return fmt.Errorf("cannot index %s by namespace: %w", kind.Kind, err)
+	}
+	c.namespaced[kind] = true
+	return nil
 }
 
 var errNotWatched = errors.New("kind is not watched")

@@ -164,7 +164,7 @@ func TestClientErrors(t *testing.T) {
 			_, err := b.Apply(t.Context(), id, body(id, `,"spec":{"size":10}`), tester)
 			return err
 		}, func(err error) bool {
-			status, ok := err.(apierrors.APIStatus) //nolint:errorlint // it must not be wrapped either
+			status, ok := err.(apierrors.APIStatus)
 			return ok && apierrors.IsInvalid(err) && status.Status().Details.Causes[0].Field == "spec.size"
 		}},
 		"unknown kind": {"it may be served later", func() error {

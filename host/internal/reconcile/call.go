@@ -9,10 +9,34 @@ import (
 	"slices"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
+
+// answer asks the module, again and again until it was given what it asks for. There is no answer if nothing is known to
+// follow from it.
+func (r *Reconciler) answer(ctx context.Context, name types.NamespacedName, observed *observation) (response *abi.Response, identity Identity, fault *fault) {
+	for range maxRounds {
+		request := r.request(observed)
+		identity = identify(observed, request)
+		if r.knownOutcome(name, identity) {
+			return nil, identity, nil
+		}
+		if response, fault = r.call(ctx, observed, request); fault != nil {
+			return nil, identity, fault
+		}
+		if sameRules(response.Related, r.dependencies.asked(name)) {
+			return response, identity, nil
+		}
+		r.dependencies.ask(name, response.Related)
+		if err := r.relate(ctx, name, observed, response.Related); err != nil {
+			return nil, identity, faultOf(reasonRelatedFailed, err)
+		}
+	}
+	return nil, identity, faultOf(reasonInvalidResponse, fmt.Errorf("the module asks for other related objects each time, %d times in a row", maxRounds))
+}
 
 // call asks the module, and checks its answer.
 func (r *Reconciler) call(ctx context.Context, observed *observation, request []byte) (*abi.Response, *fault) {
@@ -47,8 +71,10 @@ func (e *reportedError) Terminal() bool { return e.reported.Terminal }
 
 // check checks what depends on the controller and the object, and completes the children's namespaces.
 func (r *Reconciler) check(observed *observation, response *abi.Response) error {
-	if len(response.Related) > 0 {
-		return &abi.DecodeError{Path: "related[0]", Message: "the controller's config does not allow any related objects"}
+	for i, rule := range response.Related {
+		if err := r.checkRelated(rule, observed.object.Namespace); err != nil {
+			return &abi.DecodeError{Path: fmt.Sprintf("related[%d]", i), Message: err.Error()}
+		}
 	}
 	if response.RequeueAfter > 0 && !r.controller.Clock {
 		return &abi.DecodeError{Path: "requeueAfter", Message: "needs clock: true in the controller's config: without a clock the answer would be the same again"}

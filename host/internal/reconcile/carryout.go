@@ -18,39 +18,57 @@ import (
 
 // carryOut applies an answer: children first, then what is left over is pruned, then the object itself is written.
 func (r *Reconciler) carryOut(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
-	// What is made of an object that is let go in the same moment would stay behind.
-	if last := observed.finalizing && response.Finalized; response.Children != nil && !last {
-		if fault := r.applyChildren(ctx, name, observed, response); fault != nil {
+	r.memory.accept(name)
+	if response.Children != nil {
+		if fault := r.carryOutChildren(ctx, name, observed, response); fault != nil {
 			return fault
 		}
 	}
 	return r.writeObject(ctx, name, observed.object, response)
 }
 
-// applyChildren applies all children, and prunes only if each of them could be applied.
-func (r *Reconciler) applyChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
-	owner := apply.OwnerOf(r.controller.Name, observed.object)
-	desired := make([]*unstructured.Unstructured, len(response.Children))
-	ids := make([]kube.ID, 0, len(desired)+len(response.Keep))
-	for i, child := range response.Children {
-		desired[i] = &unstructured.Unstructured{Object: child}
+// carryOutChildren applies all children, and prunes only if each of them could be applied. With the last answer for an
+// object nothing is applied: what is made while it is let go would stay behind.
+func (r *Reconciler) carryOutChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
+	ids := make([]kube.ID, 0, len(response.Children)+len(response.Keep))
+	for _, child := range response.Children {
 		ids = append(ids, idOf(child.Reference()))
 	}
-	if err := r.holdForChildren(ctx, name, observed, ids); err != nil {
-		return faultOf(reasonApplyFailed, err)
-	}
-	changes := r.applier.Apply(ctx, owner, desired)
-	if err := r.note(ctx, name, changes); err != nil {
-		return faultOf(reasonApplyFailed, err)
+	if last := observed.finalizing && response.Finalized; !last {
+		if fault := r.applyChildren(ctx, name, observed, response, ids); fault != nil {
+			return fault
+		}
 	}
 	for _, kept := range response.Keep {
 		ids = append(ids, r.idOfKept(kept, name.Namespace))
 	}
+	owner := apply.OwnerOf(r.controller.Name, observed.object)
 	pruned, err := r.applier.Prune(ctx, owner, observed.children, func(child *kube.Object) bool {
 		return slices.Contains(ids, child.ID())
 	})
 	if err := errors.Join(err, r.note(ctx, name, pruned)); err != nil {
 		return faultOf(reasonPruneFailed, err)
+	}
+	return nil
+}
+
+// applyChildren applies all children, whose IDs are given.
+func (r *Reconciler) applyChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response, ids []kube.ID) *fault {
+	if err := r.holdForChildren(ctx, name, observed, ids); err != nil {
+		return faultOf(reasonApplyFailed, err)
+	}
+	desired := make([]*unstructured.Unstructured, len(response.Children))
+	for i, child := range response.Children {
+		desired[i] = &unstructured.Unstructured{Object: child}
+	}
+	changes := r.applier.Apply(ctx, apply.OwnerOf(r.controller.Name, observed.object), desired)
+	if err := r.note(ctx, name, changes); err != nil {
+		return faultOf(reasonApplyFailed, err)
+	}
+	for _, change := range changes {
+		if change.Action == apply.Waiting && !observed.has(change.ID) {
+			r.memory.refused(name, change.ID)
+		}
 	}
 	return nil
 }
@@ -74,7 +92,6 @@ func (r *Reconciler) idOfKept(kept abi.Reference, namespace string) kube.ID {
 func (r *Reconciler) note(ctx context.Context, name types.NamespacedName, changes []apply.Change) error {
 	log := logr.FromContextOrDiscard(ctx)
 	var errs []error
-	r.memory.accept(name)
 	for _, change := range changes {
 		switch change.Action {
 		case apply.Failed:

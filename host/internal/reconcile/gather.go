@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -42,13 +43,15 @@ func IndexKeys(object *kube.Object) []string {
 type observation struct {
 	object   *kube.Object
 	children []*kube.Object
-	// finalizing is true if the object is being deleted.
+	// related are the related objects by kind, each kind that was asked for being there.
+	related map[schema.GroupVersionKind][]*kube.Object
+	// finalizing is true if the object is being deleted, or is not selected any more.
 	finalizing bool
 }
 
 // gather reads an object's children from the cache.
 func (r *Reconciler) gather(ctx context.Context, object *kube.Object) (*observation, error) {
-	observed := &observation{object: object, finalizing: object.Deleting}
+	observed := &observation{object: object}
 	owner := apply.OwnerOf(r.controller.Name, object)
 	key := childKey(r.controller.Name, object.UID)
 	for _, kind := range r.controller.Owns {
@@ -66,10 +69,15 @@ func (r *Reconciler) gather(ctx context.Context, object *kube.Object) (*observat
 	return observed, nil
 }
 
+// has says whether a child is among what was observed, so that its going makes another observation.
+func (o *observation) has(child kube.ID) bool {
+	return slices.ContainsFunc(o.children, func(each *kube.Object) bool { return each.ID() == child })
+}
+
 // fingerprint tells observations apart at no more cost than their versions.
 func (o *observation) fingerprint() string {
 	var b strings.Builder
-	for _, object := range append([]*kube.Object{o.object}, o.children...) {
+	for _, object := range o.all() {
 		b.WriteString(string(object.UID))
 		b.WriteByte('@')
 		b.WriteString(object.ResourceVersion)
@@ -77,6 +85,17 @@ func (o *observation) fingerprint() string {
 	}
 	return b.String()
 }
+
+// all returns the object, its children and the related objects.
+func (o *observation) all() []*kube.Object {
+	objects := append([]*kube.Object{o.object}, o.children...)
+	for _, kind := range slices.SortedFunc(maps.Keys(o.related), compareKinds) {
+		objects = append(objects, o.related[kind]...)
+	}
+	return objects
+}
+
+func compareKinds(a, b schema.GroupVersionKind) int { return cmp.Compare(a.String(), b.String()) }
 
 // request builds what the module may know.
 func (r *Reconciler) request(observed *observation) []byte {
@@ -95,6 +114,17 @@ func (r *Reconciler) request(observed *observation) []byte {
 		byName := request.Children[abi.KindKey(child.Kind.GroupVersion().String(), child.Kind.Kind)]
 		byName[abi.NameKey(child.Namespace, child.Name)] = child.JSON
 		size += len(child.JSON) + 128
+	}
+	for kind, objects := range observed.related {
+		byName := make(map[string]json.RawMessage, len(objects))
+		for _, object := range objects {
+			byName[abi.NameKey(object.Namespace, object.Name)] = object.JSON
+			size += len(object.JSON) + 128
+		}
+		if request.Related == nil {
+			request.Related = abi.Objects{}
+		}
+		request.Related[abi.KindKey(kind.GroupVersion().String(), kind.Kind)] = byName
 	}
 	if r.controller.Clock {
 		request.Now = r.now().UTC().Format(time.RFC3339)

@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -62,6 +65,9 @@ var (
 	clusterRole = Kind{GroupVersionKind: schema.GroupVersionKind{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole"}}
 	namespace   = Kind{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}}
 )
+
+// exported lets cmp compare all there is of an object.
+var exported = cmp.Exporter(func(reflect.Type) bool { return true })
 
 // owns returns kinds whose children are kept the usual way.
 func owns(kinds ...Kind) []OwnedKind {
@@ -137,6 +143,8 @@ type bench struct {
 	name      types.NamespacedName
 	time      time.Time
 	writes    atomic.Int32
+	made      []string
+	refuse    func(request *http.Request) bool
 	events    []string
 	requests  [][]byte
 	answer    string
@@ -144,7 +152,7 @@ type bench struct {
 }
 
 // newBench makes a bench whose module answers what answer says.
-func newBench(t *testing.T, controller Controller) *bench {
+func newBench(t *testing.T, controller Controller, change ...func(*apply.Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, time: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), answer: "{}"}
 	room := b.create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: reconcile-}}`)
@@ -157,6 +165,11 @@ func newBench(t *testing.T, controller Controller) *bench {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
 			b.writes.Add(1)
+			parts := strings.Split(request.URL.Path, "/")
+			b.made = append(b.made, request.Method+" "+strings.Join(parts[len(parts)-2:], "/"))
+			if b.refuse != nil && b.refuse(request) {
+				return forbidden(request), nil
+			}
 			return next.RoundTrip(request)
 		})
 	})
@@ -169,9 +182,20 @@ func newBench(t *testing.T, controller Controller) *bench {
 	for _, kind := range controller.Owns {
 		options.Kinds[kind.GroupVersionKind] = kind.Options
 	}
+	for _, change := range change {
+		change(&options)
+	}
 	b.Reconciler = New(controller, ModuleFunc(b.call), &b.cache, apply.New("tester", &b.cache, writer, options), b)
 	b.now = func() time.Time { return b.time }
 	return b
+}
+
+// forbidden is how an API server answers who may not do something.
+func forbidden(request *http.Request) *http.Response {
+	return &http.Response{
+		StatusCode: http.StatusForbidden, Header: http.Header{"Content-Type": {"application/json"}}, Request: request,
+		Body: io.NopCloser(strings.NewReader(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"not you"}`)),
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -191,6 +215,11 @@ func (b *bench) Event(object *kube.Object, eventType, reason, message string) {
 // create makes an object as somebody else would, in the bench's namespace if there is one already.
 func (b *bench) create(text string) *unstructured.Unstructured {
 	b.t.Helper()
+	return b.createIn(b.name.Namespace, text)
+}
+
+func (b *bench) createIn(namespace, text string) *unstructured.Unstructured {
+	b.t.Helper()
 	encoded, err := yaml.YAMLToJSON([]byte(text))
 	if err != nil {
 		b.t.Fatal(err)
@@ -199,7 +228,7 @@ func (b *bench) create(text string) *unstructured.Unstructured {
 	if err := object.UnmarshalJSON(encoded); err != nil {
 		b.t.Fatal(err)
 	}
-	object.SetNamespace(b.name.Namespace)
+	object.SetNamespace(namespace)
 	if err := api.Create(b.t.Context(), object, client.FieldOwner("somebody")); err != nil {
 		b.t.Fatal(err)
 	}
@@ -222,8 +251,7 @@ func (b *bench) settle(answer string) {
 	b.answer = answer
 	b.reconcileOnce()
 	b.reconcileOnce()
-	b.requests, b.events = nil, nil
-	b.writes.Store(0)
+	b.did()
 }
 
 // did says what was done since it was asked last.
@@ -234,8 +262,38 @@ type did struct {
 
 func (b *bench) did() did {
 	done := did{len(b.requests), int(b.writes.Swap(0)), b.events}
-	b.requests, b.events = nil, nil
+	b.requests, b.events, b.made = nil, nil, nil
 	return done
+}
+
+// wrote returns the writes since it or did was called last, and what else was done.
+func (b *bench) wrote() ([]string, did) {
+	made := b.made
+	return made, b.did()
+}
+
+// resize changes the object's spec, so that the module is called.
+func (b *bench) resize(size int) {
+	b.t.Helper()
+	b.edit(thing, b.name, func(object map[string]any) { object["spec"] = map[string]any{"size": int64(size)} })
+}
+
+// delete deletes an object as somebody else would.
+func (b *bench) delete(kind Kind, name types.NamespacedName) {
+	b.t.Helper()
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(kind.GroupVersionKind)
+	object.SetName(name.Name)
+	object.SetNamespace(name.Namespace)
+	if err := api.Delete(b.t.Context(), object); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// newNamespace makes a namespace and returns its name.
+func newNamespace(t *testing.T) string {
+	t.Helper()
+	return (&bench{t: t}).create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: reconcile-}}`).GetName()
 }
 
 // observe returns an object as the cache shows it when it is not frozen; nil if it is not there.
@@ -243,6 +301,17 @@ func (b *bench) observe(kind Kind, name types.NamespacedName) *kube.Object {
 	b.t.Helper()
 	object, err := (&cache{}).Get(b.t.Context(), kube.ID{GroupVersionKind: kind.GroupVersionKind, NamespacedName: name})
 	if err != nil {
+		b.t.Fatal(err)
+	}
+	return object
+}
+
+// raw returns an object as everybody sees it.
+func (b *bench) raw(kind Kind, name types.NamespacedName) *unstructured.Unstructured {
+	b.t.Helper()
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(kind.GroupVersionKind)
+	if err := api.Get(b.t.Context(), name, object); err != nil {
 		b.t.Fatal(err)
 	}
 	return object
@@ -271,11 +340,7 @@ func (b *bench) children() []string {
 // edit changes an object as somebody else would.
 func (b *bench) edit(kind Kind, name types.NamespacedName, change func(object map[string]any)) {
 	b.t.Helper()
-	object := &unstructured.Unstructured{}
-	object.SetGroupVersionKind(kind.GroupVersionKind)
-	if err := api.Get(b.t.Context(), name, object); err != nil {
-		b.t.Fatal(err)
-	}
+	object := b.raw(kind, name)
 	change(object.Object)
 	if err := api.Update(b.t.Context(), object, client.FieldOwner("somebody")); err != nil {
 		b.t.Fatal(err)

@@ -110,7 +110,8 @@ func (m *memory) meet(name types.NamespacedName, uid types.UID) {
 	})
 }
 
-// refused remembers that an object has to wait for another one, which is somebody else's.
+// refused remembers that an object has to wait for another one, which is somebody else's or of which nothing says any more
+// whose it is.
 func (m *memory) refused(name types.NamespacedName, other kube.ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -134,6 +135,23 @@ func (m *memory) acceptLocked(name types.NamespacedName) {
 			delete(m.refusals, other)
 		}
 	}
+}
+
+// open says whether more is to follow from an observation than was done: there are writes that the cache has not been seen
+// to show, or another object is waited for. When all that is over, the same may be observed again, and is to be looked at
+// again: what was written may be undone before it was seen.
+func (m *memory) open(name types.NamespacedName) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.objects[name]; known != nil && len(known.writes) > 0 {
+		return true
+	}
+	for _, waiting := range m.refusals {
+		if slices.Contains(waiting, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // waiting returns the objects that wait for another one.

@@ -67,8 +67,12 @@ type Controller struct {
 	Name string
 	// For is the kind of the reconciled objects.
 	For Kind
+	// Selector says which objects of For are reconciled.
+	Selector Selector
 	// Owns are the kinds that children may have.
 	Owns []OwnedKind
+	// Related says which other objects the module may see.
+	Related RelatedOptions
 	// Clock is true if the module is told the time.
 	Clock bool
 	// Finalize is true if the module is asked what is to be done before an object goes.
@@ -91,6 +95,8 @@ type Reconciler struct {
 	recorder   Recorder
 	now        func() time.Time
 	memory     memory
+	// dependencies know which objects are to be woken by which related ones.
+	dependencies dependencies
 }
 
 // New returns a Reconciler. reader is a cache of the kinds in controller, with IndexKeys as its index.
@@ -107,7 +113,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if object == nil || object.Deleting && !r.holds(object) {
+	leaves, err := r.leaves(ctx, object)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if object == nil || leaves && !r.holds(object) {
 		r.letGo(ctx, name, object)
 		return reconcile.Result{}, nil
 	}
@@ -119,12 +129,24 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 	if object, err = r.get(ctx, name); err != nil || object == nil {
 		return reconcile.Result{}, err
 	}
+	if leaves, err = r.leaves(ctx, object); err != nil {
+		return reconcile.Result{}, err
+	}
 	observed, err := r.gather(ctx, object)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if object.Deleting && !r.controller.Finalize {
+	observed.finalizing = leaves
+	switch {
+	case !leaves || r.controller.Finalize:
+	case object.Deleting:
 		return r.cleanUp(ctx, name, observed)
+	default: // it keeps the finalizer, since its children stay
+		r.letGo(ctx, name, object)
+		return reconcile.Result{}, nil
+	}
+	if err := r.relate(ctx, name, observed, r.dependencies.asked(name)); err != nil {
+		return reconcile.Result{}, err
 	}
 	if due, converged := r.memory.converged(name, observed.fingerprint(), r.dueAt()); converged {
 		after := due.Sub(r.now())
@@ -134,6 +156,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 		return reconcile.Result{RequeueAfter: after}, nil
 	}
 	return r.reconcile(ctx, name, observed)
+}
+
+// leaves says whether an object is being deleted, or is not selected any more.
+func (r *Reconciler) leaves(ctx context.Context, object *kube.Object) (bool, error) {
+	if object == nil || object.Deleting {
+		return object != nil, nil
+	}
+	selected, err := r.selects(ctx, object)
+	return !selected, err
 }
 
 // dueAt is the time that a due requeue is measured by. Without a clock nothing is ever due: the same request would have
@@ -150,12 +181,10 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	if r.controller.Finalize && !r.holds(observed.object) && !observed.finalizing {
 		return r.hold(ctx, name, observed)
 	}
-	request := r.request(observed)
-	identity := identify(observed, request)
-	if r.knownOutcome(name, identity) {
+	response, identity, fault := r.answer(ctx, name, observed)
+	if response == nil && fault == nil {
 		return r.settle(name, observed, r.resync()), nil
 	}
-	response, fault := r.call(ctx, observed, request)
 	if fault == nil {
 		fault = r.carryOut(ctx, name, observed, response)
 	}
@@ -169,9 +198,14 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	if observed.finalizing && response.Finalized {
 		return r.cleanUp(ctx, name, observed)
 	}
-	written, _ := r.memory.expected(name)
-	r.noteOutcome(name, identity, len(written) == 0 && len(response.Events) == 0)
-	return r.settle(name, observed, r.requeueAfter(response)), nil
+	open := r.memory.open(name)
+	r.noteOutcome(name, identity, !open && len(response.Events) == 0)
+	after := r.requeueAfter(response)
+	if open {
+		r.memory.settle(name, "", r.now().Add(after))
+		return reconcile.Result{RequeueAfter: after}, nil
+	}
+	return r.settle(name, observed, after), nil
 }
 
 // settle remembers that the outcome of an observation is fully applied.
@@ -219,18 +253,24 @@ func (r *Reconciler) get(ctx context.Context, name types.NamespacedName) (*kube.
 	return object, nil
 }
 
-// letGo forgets an object that is gone or going: its children go by their owner references.
+// letGo forgets an object that is gone or not selected any more, and leaves one alone that is going: its children go by
+// their owner references.
 func (r *Reconciler) letGo(ctx context.Context, name types.NamespacedName, object *kube.Object) {
-	if object == nil {
-		if r.remembers() {
-			r.controller.Outcomes.Unsettled(r.controller.For, name)
-		}
-		if r.memory.forget(name) { // the events of its children going come here too
-			logr.FromContextOrDiscard(ctx).Info("object is gone")
-		}
+	log := logr.FromContextOrDiscard(ctx)
+	if object != nil && object.Deleting {
+		log.V(1).Info("object is being deleted; nothing is applied to it any more")
 		return
 	}
-	logr.FromContextOrDiscard(ctx).V(1).Info("object is being deleted; nothing is applied to it any more")
+	if r.remembers() {
+		r.controller.Outcomes.Unsettled(r.controller.For, name)
+	}
+	r.dependencies.forgetAll(name)
+	switch known := r.memory.forget(name); { // the events of its children going come here too
+	case known && object == nil:
+		log.Info("object is gone")
+	case known:
+		log.Info("object is not selected any more; its children stay as they are")
+	}
 }
 
 // report turns a fault into an event, and into what the queue understands.
@@ -274,6 +314,7 @@ const (
 	reasonPruneFailed     = "PruneFailed"
 	reasonStatusFailed    = "StatusFailed"
 	reasonFinalizeFailed  = "FinalizeFailed"
+	reasonRelatedFailed   = "RelatedFailed"
 )
 
 // Error returns the error underneath.
