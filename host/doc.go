@@ -11,9 +11,11 @@
 //     reports.
 //   - internal/guest is the sandbox that a call runs in. It alone touches wazero, and knows no Kubernetes.
 //   - internal/apply makes desired objects so: server-side apply, order, ownership, pruning. It knows no Wasm.
+//   - internal/kube is what all of these read, watch and write objects with: it keeps them as JSON.
 //
 // internal/localcluster starts a real control plane on this machine, for tests and for wasmloop run --local. test/e2e
-// tests all of it together, as its users run it.
+// tests all of it together, as its users run it; test/crash stops it after every write, over the in-memory API server of
+// internal/render/apiserver.
 //
 // Decisions and the measurements behind them are in RATIONALE.md.
 package host
