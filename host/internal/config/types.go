@@ -112,6 +112,16 @@ type RelatedRule struct {
 	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
 }
 
+// View is what a module sees of a kind's objects. What it does not see makes no difference: a change of that alone does not
+// call the module.
+type View struct {
+	// Fields are the paths of the fields that the module sees, like spec.template, beside apiVersion, kind and the object's
+	// name, namespace and uid. Default: all.
+	Fields []string `json:"fields,omitempty"`
+	// Ignore are the paths of fields that the module does not see, like status. Default: none.
+	Ignore []string `json:"ignore,omitempty"`
+}
+
 // LabelSelector selects by labels, as Kubernetes' does.
 type LabelSelector struct {
 	// MatchLabels are labels that an object must have.
@@ -181,6 +191,7 @@ type Reconciled struct {
 	AnnotationSelector *LabelSelector `json:"annotationSelector,omitempty"`
 	// FieldSelector selects objects by the text of fields, which are given by their path: "spec.nodeName=a,status.phase!=Failed".
 	FieldSelector string `json:"fieldSelector,omitempty"`
+	View          `json:",inline"`
 }
 
 // Owned is a kind that children may have, and how they are kept.
@@ -198,6 +209,7 @@ type Owned struct {
 	OwnerReference string `json:"ownerReference,omitempty"`
 	// Prune says what becomes of children of this kind that are no longer wanted.
 	Prune OwnedPrune `json:"prune,omitzero"`
+	View  `json:",inline"`
 }
 
 // The values of Owned.UpdateStrategy and of Owned.OwnerReference.

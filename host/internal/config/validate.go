@@ -161,6 +161,7 @@ func (c *Controller) validateOwns(path *field.Path) field.ErrorList {
 		item := path.Index(i)
 		faults = append(faults, oneOf(item.Child("updateStrategy"), owned.UpdateStrategy, UpdateInPlace, UpdateRecreate, UpdateOnDelete)...)
 		faults = append(faults, oneOf(item.Child("ownerReference"), owned.OwnerReference, OwnerReferenceController, OwnerReferenceOwner)...)
+		faults = append(faults, owned.View.validate(item)...)
 		for j, namespace := range owned.Namespaces {
 			faults = append(faults, validateNamespaces(item.Child("namespaces").Index(j), namespace)...)
 		}
@@ -169,13 +170,26 @@ func (c *Controller) validateOwns(path *field.Path) field.ErrorList {
 }
 
 func (r *Reconciled) validate(path *field.Path) field.ErrorList {
-	faults := validateNamespaces(path.Child("namespaces"), r.Namespaces...)
+	faults := append(r.View.validate(path), validateNamespaces(path.Child("namespaces"), r.Namespaces...)...)
 	faults = append(faults, validateSelector(path.Child("namespaceSelector"), r.NamespaceSelector)...)
 	faults = append(faults, validateSelector(path.Child("labelSelector"), r.LabelSelector)...)
 	faults = append(faults, validateSelector(path.Child("annotationSelector"), r.AnnotationSelector)...)
 	if _, err := fields.ParseSelector(r.FieldSelector); err != nil {
 		faults = append(faults, field.Invalid(path.Child("fieldSelector"), r.FieldSelector, err.Error()))
 	}
+	return faults
+}
+
+func (v View) validate(path *field.Path) (faults field.ErrorList) {
+	check := func(list *field.Path, paths []string) {
+		for i, fieldPath := range paths {
+			if slices.Contains(strings.Split(fieldPath, "."), "") {
+				faults = append(faults, field.Invalid(list.Index(i), fieldPath, "want names of fields with dots between them, like spec.template"))
+			}
+		}
+	}
+	check(path.Child("fields"), v.Fields)
+	check(path.Child("ignore"), v.Ignore)
 	return faults
 }
 
@@ -195,6 +209,9 @@ func (r Related) validate(path *field.Path) field.ErrorList {
 		item := path.Child("rules").Index(i)
 		faults = append(faults, validateKinds(item, []GroupVersionKind{rule.GroupVersionKind})...)
 		faults = append(faults, validateNamespaces(item.Child("namespace"), rule.Namespace)...)
+		if rule.Namespace == "*" && rule.Names != nil {
+			faults = append(faults, field.Invalid(item.Child("names"), rule.Names, "exclude all namespaces: name the namespace, or select by labels"))
+		}
 		if rule.LabelSelector == nil {
 			continue
 		}

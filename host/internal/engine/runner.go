@@ -117,6 +117,7 @@ func (r *runner) reconcilers(fors []reconcile.Kind, owned []reconcile.OwnedKind,
 			Name:     r.entry.Name,
 			For:      kind,
 			Selector: selector,
+			View:     reconcile.View(r.entry.For[i].View),
 			Owns:     owned,
 			Related:  follows.options(r.entry.Related),
 			Clock:    r.entry.Clock,
@@ -196,7 +197,7 @@ func (r *runner) owned(ctx context.Context, log logr.Logger) ([]reconcile.OwnedK
 	}
 	owned := make([]reconcile.OwnedKind, len(kinds))
 	for i, entry := range r.entry.Owns {
-		owned[i] = reconcile.OwnedKind{Kind: kinds[i], Namespaces: entry.Namespaces, Options: apply.KindOptions{
+		owned[i] = reconcile.OwnedKind{Kind: kinds[i], Namespaces: entry.Namespaces, View: reconcile.View(entry.View), Options: apply.KindOptions{
 			Strategy:      apply.Strategy(entry.UpdateStrategy),
 			Orphan:        entry.Prune.Orphan,
 			NotController: entry.OwnerReference == config.OwnerReferenceOwner,

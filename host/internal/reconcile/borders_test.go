@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"testing"
@@ -402,6 +403,7 @@ func TestRecreate(t *testing.T) {
 	b.cache.freeze(t, b.name.Namespace, thing, secret)
 	object := *b.observe(thing, b.name)
 	object.ResourceVersion += "0"
+	object.JSON = bytes.Replace(object.JSON, []byte(`"size":1`), []byte(`"size":2`), 1)
 	b.cache.show(&object)
 	b.answer = of("y")
 	steps := []struct {

@@ -20,8 +20,8 @@ import (
 func (r *Reconciler) answer(ctx context.Context, name types.NamespacedName, observed *observation) (response *abi.Response, identity Identity, fault *fault) {
 	for range maxRounds {
 		request := r.request(observed)
-		identity = identify(observed, request)
-		if r.knownOutcome(name, identity) {
+		identity = r.identify(observed, request)
+		if !r.controller.Clock && r.memory.settled(name, identity) || r.knownOutcome(name, identity) {
 			return nil, identity, nil
 		}
 		if response, fault = r.call(ctx, observed, request); fault != nil {
@@ -30,11 +30,13 @@ func (r *Reconciler) answer(ctx context.Context, name types.NamespacedName, obse
 		if sameRules(response.Related, r.dependencies.asked(name)) {
 			return response, identity, nil
 		}
-		r.dependencies.ask(name, response.Related)
 		if err := r.relate(ctx, name, observed, response.Related); err != nil {
 			return nil, identity, faultOf(reasonRelatedFailed, err)
 		}
+		// Only now, so that the next reconcile does not begin with what cannot be had.
+		r.dependencies.ask(name, response.Related)
 	}
+	r.dependencies.ask(name, nil) // the next reconcile begins anew, and ends no better by chance
 	return nil, identity, faultOf(reasonInvalidResponse, fmt.Errorf("the module asks for other related objects each time, %d times in a row", maxRounds))
 }
 

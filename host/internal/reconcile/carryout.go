@@ -93,8 +93,12 @@ func (r *Reconciler) note(ctx context.Context, name types.NamespacedName, change
 	log := logr.FromContextOrDiscard(ctx)
 	var errs []error
 	for _, change := range changes {
+		r.memory.sure(name, change.ID)
 		switch change.Action {
 		case apply.Failed:
+			if doubtful(change.Err) {
+				r.memory.doubt(name, change.ID)
+			}
 			if _, refused := errors.AsType[*apply.RefusedError](change.Err); refused {
 				r.memory.refused(name, change.ID)
 			}

@@ -40,6 +40,9 @@ func (r *Reconciler) cleanUp(ctx context.Context, name types.NamespacedName, obs
 	if left > 0 {
 		return reconcile.Result{RequeueAfter: r.resync()}, nil // the going of each wakes the object
 	}
+	if wait := r.memory.unsure(name); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
 	if err := r.release(ctx, name, observed.object); err != nil {
 		return r.failed(ctx, name, observed, faultOf(reasonFinalizeFailed, err))
 	}
@@ -69,7 +72,8 @@ func (r *Reconciler) holdForChildren(ctx context.Context, name types.NamespacedN
 		held, err := r.applier.Hold(ctx, observed.object, r.controller.Name)
 		r.memory.wrote(name, held, false)
 		return err
-	case r.holds(observed.object) && !slices.ContainsFunc(observed.children, func(child *kube.Object) bool { return stays(child.ID()) }):
+	case r.holds(observed.object) && r.memory.unsure(name) == 0 &&
+		!slices.ContainsFunc(observed.children, func(child *kube.Object) bool { return stays(child.ID()) }):
 		return r.release(ctx, name, observed.object)
 	default:
 		return nil

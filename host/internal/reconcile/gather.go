@@ -45,6 +45,8 @@ type observation struct {
 	children []*kube.Object
 	// related are the related objects by kind, each kind that was asked for being there.
 	related map[schema.GroupVersionKind][]*kube.Object
+	// asked is what the module asked for of them.
+	asked []abi.Related
 	// finalizing is true if the object is being deleted, or is not selected any more.
 	finalizing bool
 }
@@ -77,6 +79,9 @@ func (o *observation) has(child kube.ID) bool {
 // fingerprint tells observations apart at no more cost than their versions.
 func (o *observation) fingerprint() string {
 	var b strings.Builder
+	if o.finalizing { // no version tells that another namespace's labels let go of the object
+		b.WriteString("finalizing ")
+	}
 	for _, object := range o.all() {
 		b.WriteString(string(object.UID))
 		b.WriteByte('@')
@@ -101,7 +106,7 @@ func compareKinds(a, b schema.GroupVersionKind) int { return cmp.Compare(a.Strin
 func (r *Reconciler) request(observed *observation) []byte {
 	request := abi.Request{
 		Controller: r.controller.Name,
-		Object:     observed.object.JSON,
+		Object:     r.controller.View.of(observed.object),
 		Children:   make(abi.Objects, len(r.controller.Owns)),
 		Finalizing: observed.finalizing,
 		Settings:   r.controller.Settings,
@@ -112,7 +117,7 @@ func (r *Reconciler) request(observed *observation) []byte {
 	}
 	for _, child := range observed.children {
 		byName := request.Children[abi.KindKey(child.Kind.GroupVersion().String(), child.Kind.Kind)]
-		byName[abi.NameKey(child.Namespace, child.Name)] = child.JSON
+		byName[abi.NameKey(child.Namespace, child.Name)] = r.view(child.Kind).of(child)
 		size += len(child.JSON) + 128
 	}
 	for kind, objects := range observed.related {

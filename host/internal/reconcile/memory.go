@@ -43,6 +43,8 @@ type remembered struct {
 	uid types.UID
 	// fingerprint is that of the observation whose outcome was fully applied; empty if there was none.
 	fingerprint string
+	// identity is that of the same observation: it tells apart only what makes a difference.
+	identity Identity
 	// due is when a requeue is due.
 	due time.Time
 	// conflicts is how many reconciles in a row ended in a conflict.
@@ -51,6 +53,8 @@ type remembered struct {
 	writes map[kube.ID]write
 	// since is the time of the oldest of them.
 	since time.Time
+	// doubts are the children of which nobody knows whether they were written, and since when.
+	doubts map[kube.ID]time.Time
 	// events are the last events and when they were recorded.
 	events map[abi.Event]time.Time
 }
@@ -92,13 +96,14 @@ func (m *memory) forget(name types.NamespacedName) bool {
 	return true
 }
 
-// meet remembers which object has this name now. What was known of an earlier one is forgotten.
-func (m *memory) meet(name types.NamespacedName, uid types.UID) {
+// meet remembers which object has this name now, and returns whether it is one that was not known. What was known of an
+// earlier one is forgotten.
+func (m *memory) meet(name types.NamespacedName, uid types.UID) (unknown bool) {
 	m.mu.Lock()
 	known := m.objects[name]
 	m.mu.Unlock()
 	if known != nil && known.uid == uid {
-		return
+		return false
 	}
 	m.forget(name)
 	m.update(name, func(known *remembered) {
@@ -108,6 +113,7 @@ func (m *memory) meet(name types.NamespacedName, uid types.UID) {
 		}
 		m.names[uid] = name
 	})
+	return true
 }
 
 // refused remembers that an object has to wait for another one, which is somebody else's or of which nothing says any more
@@ -169,11 +175,11 @@ func (m *memory) named(uid types.UID) (name types.NamespacedName, ok bool) {
 	return name, ok
 }
 
-// settle remembers that the outcome of an observation was fully applied.
-func (m *memory) settle(name types.NamespacedName, fingerprint string, due time.Time) {
+// settle remembers that the outcome of an observation was fully applied. An empty fingerprint stands for none.
+func (m *memory) settle(name types.NamespacedName, fingerprint string, identity Identity, due time.Time) {
 	m.update(name, func(known *remembered) {
 		known.due = due
-		known.fingerprint = fingerprint
+		known.fingerprint, known.identity = fingerprint, identity
 		known.conflicts = 0
 	})
 }
@@ -181,7 +187,7 @@ func (m *memory) settle(name types.NamespacedName, fingerprint string, due time.
 // unsettle remembers that a reconcile failed, and returns how many conflicts there were in a row.
 func (m *memory) unsettle(name types.NamespacedName, conflict bool) (conflicts int) {
 	m.update(name, func(known *remembered) {
-		known.fingerprint = ""
+		known.fingerprint, known.identity = "", Identity{}
 		if known.conflicts++; !conflict {
 			known.conflicts = 0
 		}
@@ -200,6 +206,14 @@ func (m *memory) converged(name types.NamespacedName, fingerprint string, now ti
 		return time.Time{}, false
 	}
 	return known.due, true
+}
+
+// settled says whether the outcome of an observation with this identity was fully applied.
+func (m *memory) settled(name types.NamespacedName, identity Identity) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.objects[name]
+	return known != nil && known.fingerprint != "" && known.identity == identity
 }
 
 // wrote remembers a write of ours; nil stands for none.

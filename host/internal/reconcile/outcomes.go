@@ -21,13 +21,20 @@ type Outcomes interface {
 	Unsettled(kind Kind, name types.NamespacedName)
 }
 
-// identify returns the identity of an observation and the request that it leads to.
-func identify(observed *observation, request []byte) Identity {
+// identify returns the identity of an observation and the request that it leads to. Of children that the module does not
+// see all of, what it does not see counts too, but for the status: it may have to be put back.
+func (r *Reconciler) identify(observed *observation, request []byte) Identity {
 	hash := sha256.New()
 	_, _ = hash.Write(request) // a hash takes all
+	// Two requests may look the same though the one lacks what was not asked for yet, and the other what is not there. Only of
+	// the second it is known whom the missing objects wake.
+	_, _ = hash.Write([]byte(encodeRules(observed.asked)))
 	state := observed.object.AppendHostState(nil)
 	for _, child := range observed.children {
 		state = child.AppendHostState(state)
+		if !r.view(child.Kind).all() {
+			state = append(state, project(child.JSON, [][]string{{"status"}}, false)...)
+		}
 	}
 	_, _ = hash.Write(state)
 	return Identity(hash.Sum(nil))

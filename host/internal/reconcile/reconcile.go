@@ -54,6 +54,8 @@ type OwnedKind struct {
 	// Namespaces are the namespaces beside the object's own that children may be in; AllNamespaces stands for all. If
 	// there are none, the children of a cluster-scoped object may be anywhere.
 	Namespaces []string
+	// View is what the module sees of a child. Whether a child is as it should be is found out from all of it.
+	View View
 	// Options say how the children are kept.
 	Options apply.KindOptions
 }
@@ -69,6 +71,8 @@ type Controller struct {
 	For Kind
 	// Selector says which objects of For are reconciled.
 	Selector Selector
+	// View is what the module sees of an object.
+	View View
 	// Owns are the kinds that children may have.
 	Owns []OwnedKind
 	// Related says which other objects the module may see.
@@ -121,7 +125,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 		r.letGo(ctx, name, object)
 		return reconcile.Result{}, nil
 	}
-	r.memory.meet(name, object.UID)
+	if r.memory.meet(name, object.UID) {
+		r.dependencies.forgetAll(name)
+	}
 	if wait := r.unseenWrites(ctx, name); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
@@ -146,7 +152,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 		return reconcile.Result{}, nil
 	}
 	if err := r.relate(ctx, name, observed, r.dependencies.asked(name)); err != nil {
-		return reconcile.Result{}, err
+		return r.failed(ctx, name, observed, faultOf(reasonRelatedFailed, err))
 	}
 	if due, converged := r.memory.converged(name, observed.fingerprint(), r.dueAt()); converged {
 		after := due.Sub(r.now())
@@ -183,7 +189,7 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	}
 	response, identity, fault := r.answer(ctx, name, observed)
 	if response == nil && fault == nil {
-		return r.settle(name, observed, r.resync()), nil
+		return r.settle(name, observed, identity, r.resync()), nil
 	}
 	if fault == nil {
 		fault = r.carryOut(ctx, name, observed, response)
@@ -202,15 +208,15 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	r.noteOutcome(name, identity, !open && len(response.Events) == 0)
 	after := r.requeueAfter(response)
 	if open {
-		r.memory.settle(name, "", r.now().Add(after))
+		r.memory.settle(name, "", Identity{}, r.now().Add(after))
 		return reconcile.Result{RequeueAfter: after}, nil
 	}
-	return r.settle(name, observed, after), nil
+	return r.settle(name, observed, identity, after), nil
 }
 
 // settle remembers that the outcome of an observation is fully applied.
-func (r *Reconciler) settle(name types.NamespacedName, observed *observation, after time.Duration) reconcile.Result {
-	r.memory.settle(name, observed.fingerprint(), r.now().Add(after))
+func (r *Reconciler) settle(name types.NamespacedName, observed *observation, identity Identity, after time.Duration) reconcile.Result {
+	r.memory.settle(name, observed.fingerprint(), identity, r.now().Add(after))
 	return reconcile.Result{RequeueAfter: after}
 }
 

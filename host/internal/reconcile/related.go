@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -74,6 +75,7 @@ func (s selection) matches(object *kube.Object) bool {
 
 // relate adds to an observation the objects that the config's rules and these name.
 func (r *Reconciler) relate(ctx context.Context, name types.NamespacedName, observed *observation, rules []abi.Related) error {
+	observed.asked = rules
 	selections := make([]selection, 0, len(r.controller.Related.Rules)+len(rules))
 	for _, rule := range slices.Concat(r.controller.Related.Rules, rules) {
 		selected, err := r.resolve(ctx, rule, name.Namespace)
@@ -110,9 +112,6 @@ func (r *Reconciler) resolve(ctx context.Context, rule abi.Related, namespace st
 	switch {
 	case !namespaced:
 	case rule.Namespace == AllNamespaces:
-		if rule.Names != nil {
-			return selection{}, fmt.Errorf("names in all namespaces: name the namespace, or select by labels")
-		}
 	default:
 		if selected.namespace = cmp.Or(rule.Namespace, namespace); selected.namespace == "" {
 			return selection{}, fmt.Errorf("the reconciled object has no namespace: name one, or %q for all", AllNamespaces)
@@ -157,6 +156,9 @@ func (r *Reconciler) read(ctx context.Context, selected selection) ([]*kube.Obje
 // checkRelated refuses a rule that the config does not allow.
 func (r *Reconciler) checkRelated(rule abi.Related, namespace string) error {
 	kind := schema.FromAPIVersionAndKind(rule.APIVersion, rule.Kind)
+	if rule.Namespace == AllNamespaces && rule.Names != nil {
+		return errors.New("names in all namespaces: name the namespace, or select by labels")
+	}
 	known := false
 	for _, allowed := range r.controller.Related.Allow {
 		if allowed.Kind != kind {
@@ -192,12 +194,17 @@ func (a AllowedRelated) allows(rule abi.Related, namespace string) bool {
 }
 
 // sameRules says whether two responses ask for the same.
-func sameRules(a, b []abi.Related) bool {
-	return slices.EqualFunc(a, b, func(a, b abi.Related) bool {
-		encodedA, errA := json.Marshal(a)
-		encodedB, errB := json.Marshal(b)
-		return errA == nil && errB == nil && string(encodedA) == string(encodedB)
-	})
+func sameRules(a, b []abi.Related) bool { return encodeRules(a) == encodeRules(b) }
+
+func encodeRules(rules []abi.Related) string {
+	if len(rules) == 0 {
+		return ""
+	}
+	encoded, err := json.Marshal(rules)
+	if err != nil {
+		panic(err) // they are made of strings
+	}
+	return string(encoded)
 }
 
 // dependencies know which objects asked for which others. The zero value is ready for use.
