@@ -68,9 +68,11 @@ test: build assets ## Run all tests, against a real control plane
 	$(GO) test ./...
 	$(LOCALPLANE_GO) test ./...
 
-test-long: build assets ## Run all tests with the race detector, and fuzz for longer
+test-long: build assets ## Run all tests with the race detector, crash the host in more ways, and fuzz for longer
 	$(GO) test -race -count=1 -timeout 60m ./...
 	$(GO) test -count=1 -timeout 60m -run LeaveNothingBehind ./host/internal/guest -calls 100000
+	$(GO) test -count=1 -timeout 60m ./host/test/crash -long -seeds 400
+	$(GO) test -count=1 -timeout 30m -run TestKills ./host/test/e2e -kills 100
 	$(MAKE) fuzz FUZZTIME=2m
 
 fuzz: build ## Run each fuzz target for FUZZTIME (10s)

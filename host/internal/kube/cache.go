@@ -22,6 +22,9 @@ const indexName = "index"
 type Cache struct {
 	client *Client
 	index  Index
+	// OnError is told of each time that a kind cannot be listed or watched, which is then tried again. It may be set before
+	// the first Watch.
+	OnError func(kind schema.GroupVersionKind, err error)
 
 	mu        sync.Mutex
 	informers map[schema.GroupVersionKind]cache.SharedIndexInformer
@@ -51,6 +54,12 @@ func (c *Cache) Watch(ctx context.Context, kind schema.GroupVersionKind) (cache.
 			return c.index(object.(*Object)), nil
 		}},
 	})
+	if c.OnError != nil {
+		err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { c.OnError(kind, err) })
+		if err != nil {
+			return nil, fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
+		}
+	}
 	c.informers[kind] = informer
 	go informer.RunWithContext(ctx)
 	return informer, nil

@@ -153,6 +153,7 @@ func (c *Client) ListMetadata(ctx context.Context, kind schema.GroupVersionKind,
 		if err != nil {
 			return err
 		}
+		request.WarningHandler(rest.NoWarnings{}) // who lists whatever there is need not hear that a kind is deprecated
 		list, err := doList(ctx, request.SetHeader("Accept", metadataOnly).VersionedParams(&options, metav1.ParameterCodec), kind)
 		if err != nil {
 			return err
@@ -222,6 +223,9 @@ func parseList(body []byte, kind schema.GroupVersionKind) (*List, error) {
 		case "metadata":
 			return json.Unmarshal(value, &list.ListMeta)
 		case "items":
+			if string(value) == "null" { // what no items are for some kinds
+				return nil
+			}
 			return abi.Items(value, func(item json.RawMessage) error {
 				object, err := Parse(item, kind)
 				list.Items = append(list.Items, object)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -82,6 +83,8 @@ func owns(kinds ...Kind) []OwnedKind {
 // frozen, what it had then.
 type cache struct {
 	frozen map[kube.ID]*kube.Object
+	// unlisted are the kinds that may not be listed.
+	unlisted map[schema.GroupVersionKind]error
 }
 
 // freeze makes the cache show the objects of these kinds in a namespace as they are now.
@@ -134,6 +137,36 @@ func (c *cache) ByIndex(ctx context.Context, kind schema.GroupVersionKind, key s
 	return slices.DeleteFunc(objects, func(object *kube.Object) bool { return !slices.Contains(IndexKeys(object), key) }), nil
 }
 
+// Follow implements RelatedReader.
+func (c *cache) Follow(_ context.Context, kind schema.GroupVersionKind) (namespaced bool, err error) {
+	if err := c.unlisted[kind]; err != nil {
+		return false, err
+	}
+	mapping, err := api.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return false, err
+	}
+	return mapping.Scope.Name() == meta.RESTScopeNameNamespace, nil
+}
+
+// InNamespace implements RelatedReader.
+func (c *cache) InNamespace(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]*kube.Object, error) {
+	if c.frozen == nil {
+		list, err := reads.List(ctx, kind, namespace, metav1.ListOptions{})
+		if err != nil {
+			return nil, err
+		}
+		return list.Items, nil
+	}
+	var objects []*kube.Object
+	for id, object := range c.frozen {
+		if id.GroupVersionKind == kind && (namespace == "" || id.Namespace == namespace) {
+			objects = append(objects, object)
+		}
+	}
+	return objects, nil
+}
+
 // bench is a namespace with a Thing, and a Reconciler for it.
 type bench struct {
 	*Reconciler
@@ -149,6 +182,8 @@ type bench struct {
 	requests  [][]byte
 	answer    string
 	answerErr error
+	// respond makes the answer from the request. nil: it is always the same.
+	respond func(request *abi.Request) string
 }
 
 // newBench makes a bench whose module answers what answer says.
@@ -178,6 +213,7 @@ func newBench(t *testing.T, controller Controller, change ...func(*apply.Options
 		t.Fatal(err)
 	}
 	controller.Name = "tester"
+	controller.Related.Reader = &b.cache
 	options := apply.Options{MaxPrune: 2, Kinds: map[schema.GroupVersionKind]apply.KindOptions{}}
 	for _, kind := range controller.Owns {
 		options.Kinds[kind.GroupVersionKind] = kind.Options
@@ -204,7 +240,15 @@ func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func (b *bench) call(_ context.Context, request []byte, _ func(abi.Level, string)) ([]byte, error) {
 	b.requests = append(b.requests, slices.Clone(request))
-	return []byte(strings.ReplaceAll(b.answer, "$NAMESPACE", b.name.Namespace)), b.answerErr
+	answer := b.answer
+	if b.respond != nil {
+		decoded, err := abi.DecodeRequest(request)
+		if err != nil {
+			return nil, err
+		}
+		answer = b.respond(decoded)
+	}
+	return []byte(b.here(answer)), b.answerErr
 }
 
 // Event implements Recorder.

@@ -149,7 +149,7 @@ func (m *memory) acceptLocked(name types.NamespacedName) {
 func (m *memory) open(name types.NamespacedName) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if known := m.objects[name]; known != nil && len(known.writes) > 0 {
+	if known := m.objects[name]; known != nil && len(known.writes)+len(known.doubts) > 0 {
 		return true
 	}
 	for _, waiting := range m.refusals {

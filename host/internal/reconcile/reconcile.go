@@ -207,6 +207,9 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	open := r.memory.open(name)
 	r.noteOutcome(name, identity, !open && len(response.Events) == 0)
 	after := r.requeueAfter(response)
+	if wait := r.memory.unsure(name); wait > 0 {
+		after = wait
+	}
 	if open {
 		r.memory.settle(name, "", Identity{}, r.now().Add(after))
 		return reconcile.Result{RequeueAfter: after}, nil
