@@ -21,8 +21,8 @@ type Request[T any] struct {
 	Object T
 	// Controller is the controller's name in the host's config.
 	Controller string
-	// Finalizing is true when the object is being deleted and the controller asked for finalize calls. The module then
-	// cleans up, and lets the finalizer go with Response.Finalized.
+	// Finalizing is true when the controller asked for finalize calls, and the object is being deleted or is not selected by
+	// the controller's config any more. The module then cleans up, and lets the finalizer go with Response.Finalized.
 	Finalizing bool
 	// Now is the time of the call, for controllers with `clock: true`. It is zero for all others.
 	Now time.Time

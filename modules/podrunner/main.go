@@ -1,9 +1,10 @@
 // Command podrunner is a Wasmloop module that stands in for a kubelet in a cluster without nodes: it says that each Pod
-// is running and ready.
+// is running and ready, or has ended as it is told to.
 package main
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/wasmloop/wasmloop/sdk"
 )
@@ -17,6 +18,9 @@ func main() { sdk.Main() }
 func reconcile(req *sdk.Request[Pod]) (*sdk.Response, error) {
 	if req.DeletionTimestamp != nil || !req.Object.runnable() {
 		return nil, nil
+	}
+	if code, ends := req.Object.exitCode(); ends {
+		return &sdk.Response{Status: ended(req.Object, code)}, nil
 	}
 	return &sdk.Response{Status: running(req.Object)}, nil
 }
@@ -39,6 +43,36 @@ func running(pod Pod) Status {
 	}
 	for _, container := range pod.Spec.InitContainers {
 		status.InitContainerStatuses = append(status.InitContainerStatuses, container.initialized())
+	}
+	return status
+}
+
+// exitAnnotation says of a Pod that its containers end, and with which exit code. There is nothing else that could: what would
+// run in them is not run.
+const exitAnnotation = "podrunner.example.com/exit-code"
+
+// exitCode returns the exit code of the Pod's containers, and whether they end at all.
+func (p Pod) exitCode() (code int32, ends bool) {
+	number, err := strconv.ParseInt(p.Metadata.Annotations[exitAnnotation], 10, 32)
+	return int32(number), err == nil
+}
+
+// ended returns the status of a Pod whose containers have all ended with an exit code.
+func ended(pod Pod, code int32) Status {
+	status := running(pod)
+	state := State{Terminated: &Terminated{ExitCode: code, Reason: "Completed"}}
+	status.Phase = "Succeeded"
+	if code != 0 {
+		status.Phase, state.Terminated.Reason = "Failed", "Error"
+	}
+	for i := range status.ContainerStatuses {
+		status.ContainerStatuses[i].Ready, status.ContainerStatuses[i].Started = false, false
+		status.ContainerStatuses[i].State = state
+	}
+	for i, condition := range status.Conditions {
+		if condition.Type == "Ready" || condition.Type == "ContainersReady" {
+			status.Conditions[i] = Condition{Type: condition.Type, Status: sdk.False, Reason: "PodCompleted"}
+		}
 	}
 	return status
 }

@@ -72,6 +72,39 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+// What ends is not run again: the next call leaves it alone.
+func TestEnds(t *testing.T) {
+	completed := []Condition{
+		{Type: "PodScheduled", Status: sdk.True},
+		{Type: "Initialized", Status: sdk.True},
+		{Type: "ContainersReady", Status: sdk.False, Reason: "PodCompleted"},
+		{Type: "Ready", Status: sdk.False, Reason: "PodCompleted"},
+	}
+	cases := map[string]struct {
+		code  string
+		phase string
+		state Terminated
+	}{
+		"well":  {"0", "Succeeded", Terminated{Reason: "Completed"}},
+		"badly": {"3", "Failed", Terminated{ExitCode: 3, Reason: "Error"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			request := sdktest.Request{Object: json.RawMessage(`{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "default",
+				"annotations": {"podrunner.example.com/exit-code": "` + tc.code + `"}}, "spec": {"containers": [{"name": "app", "image": "app:1"}]}}`)}
+			want := Status{Phase: tc.phase, Conditions: completed, ContainerStatuses: []ContainerStatus{
+				{Name: "app", Image: "app:1", State: State{Terminated: &tc.state}},
+			}}
+			if diff := cmp.Diff(want, sdktest.Status[Status](t, sdktest.Reconcile(t, sdk.Registered(), request))); diff != "" {
+				t.Errorf("status (-want +got):\n%s", diff)
+			}
+			if rest := sdktest.Settle(t, sdk.Registered(), request); rest.Status != nil {
+				t.Errorf("a Pod that has ended is written again: %s", rest.Raw)
+			}
+		})
+	}
+}
+
 func TestLeavesAlone(t *testing.T) {
 	cases := map[string]sdktest.Request{
 		"a pod that succeeded":  pod(`"spec": {"containers": []}, "status": {"phase": "Succeeded"}`),

@@ -19,7 +19,7 @@ type Request struct {
 	Children Objects `json:"children"`
 	// Related are the objects that the config or the module's last response asked for.
 	Related Objects `json:"related"`
-	// Finalizing is true when Object is being deleted and the controller asked for finalize calls.
+	// Finalizing is true when the controller asked for finalize calls, and Object is being deleted or not selected any more.
 	Finalizing bool `json:"finalizing"`
 	// Settings are the controller's settings from the config: a JSON object, {} when there are none.
 	Settings json.RawMessage `json:"settings"`

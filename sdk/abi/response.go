@@ -51,7 +51,8 @@ type Reference struct {
 type Related struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
-	Namespace  string `json:"namespace,omitempty"`
+	// Namespace is where they are; "*" stands for all. Empty: that of the reconciled object.
+	Namespace string `json:"namespace,omitempty"`
 	// Names are the names to get. Nil: not by names. Empty but not nil: none.
 	Names         []string       `json:"names,omitzero"`
 	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`

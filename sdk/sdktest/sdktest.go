@@ -38,7 +38,7 @@ type Request struct {
 	Owns []Kind
 	// Related are the related objects.
 	Related []any
-	// Finalizing makes the request one for an object that is being deleted.
+	// Finalizing makes the request one for an object that is being deleted, or not selected any more.
 	Finalizing bool
 	// Settings are the controller's settings.
 	Settings any

@@ -114,13 +114,13 @@ func TestRunFails(t *testing.T) {
 			reason: "the message has all ways to name one",
 			files:  sound,
 			args:   []string{"run", "--config", "config.yaml"},
-			stderr: "✗ no cluster: give --kubeconfig FILE, set KUBECONFIG, or use --local for a control plane on this machine\n",
+			stderr: "✗ no cluster: give --kubeconfig FILE or set KUBECONFIG (for a control plane on this machine: wasmloop run --local)\n",
 		},
 		"empty kubeconfig": {
 			reason: "it names no cluster either",
 			files:  sound,
 			args:   []string{"run", "--config", "config.yaml", "--kubeconfig", "kubeconfig"},
-			stderr: "✗ no cluster: give --kubeconfig FILE, set KUBECONFIG, or use --local for a control plane on this machine\n",
+			stderr: "✗ no cluster: give --kubeconfig FILE or set KUBECONFIG (for a control plane on this machine: wasmloop run --local)\n",
 		},
 		"missing kubeconfig": {
 			reason: "the default must not be used instead",

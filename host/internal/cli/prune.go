@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/engine"
@@ -37,8 +40,8 @@ func newPruneCommand() *cobra.Command {
 		Long: `List the children of controllers that are not in the config file any more, and the children of kinds that their
 controller does not own any more. With --controller and --yes, delete them.
 
-No host deletes such children by itself: it cannot know whether they are to stay. A controller of another host is not in the
-config file either, so look at the list first.`,
+No host deletes such children by itself: it cannot know whether they are to stay. Look at the list first: a controller of
+another host, with another config file, is not in this config file either, and its children are in use.`,
 		Example: `  # What is left over?
   wasmloop prune --config wasmloop.yaml
 
@@ -57,17 +60,41 @@ config file either, so look at the list first.`,
 
 func (f *leftoverFlags) prune(ctx context.Context, stdout, stderr io.Writer) error {
 	if f.yes && f.controller == "" {
-		return errors.New("--yes needs --controller: which controller's children are to be deleted")
+		return errors.New("--yes needs --controller NAME: it deletes what one controller left over, not what all did")
 	}
 	conf, err := config.Load(f.config)
 	if err != nil {
 		return err
 	}
-	return f.treat(ctx, stdout, stderr, conf, "deleted", func(leftover engine.Leftover) bool { return !leftover.Held })
+	none := "no children are left over"
+	if f.controller != "" {
+		none += " of controller " + f.controller
+	}
+	return f.treat(ctx, stdout, stderr, treatment{
+		config: conf,
+		wanted: func(leftover engine.Leftover) bool { return !leftover.Held },
+		header: "WHY",
+		none:   none,
+		todo:   "nothing was deleted; with --controller NAME and --yes, what is listed of that controller is",
+		done:   "deleted",
+	})
 }
 
-// treat lists the leftovers that wanted picks, and removes them if the user has said yes.
-func (f *leftoverFlags) treat(ctx context.Context, stdout, stderr io.Writer, conf *config.Config, done string, wanted func(engine.Leftover) bool) error {
+// treatment says what is to be done about leftovers, and what is said of it.
+type treatment struct {
+	config *config.Config
+	// wanted picks the leftovers that it is about.
+	wanted func(engine.Leftover) bool
+	// header is that of the last column of the list.
+	header string
+	// none is said if there is nothing, todo if the user has not said yes, done of what was done.
+	none, todo, done string
+	// needed makes it an error if there is nothing.
+	needed bool
+}
+
+// treat lists leftovers, and removes them if the user has said yes.
+func (f *leftoverFlags) treat(ctx context.Context, stdout, stderr io.Writer, t treatment) error {
 	cluster, err := clusterOf(f.kubeconfig)
 	if err != nil {
 		return err
@@ -76,22 +103,28 @@ func (f *leftoverFlags) treat(ctx context.Context, stdout, stderr io.Writer, con
 	if err != nil {
 		return err
 	}
-	found, err := leftovers.Find(ctx, conf)
+	found, forbidden, err := leftovers.Find(ctx, t.config)
 	if err != nil {
 		return err
 	}
+	if len(forbidden) > 0 {
+		fmt.Fprintf(stderr, "there may be more: you may not list %s\n", names(forbidden))
+	}
 	found = slices.DeleteFunc(found, func(leftover engine.Leftover) bool {
-		return f.controller != "" && leftover.Controller != f.controller || !wanted(leftover)
+		return f.controller != "" && leftover.Controller != f.controller || !t.wanted(leftover)
 	})
+	if len(found) == 0 && t.needed {
+		return errors.New(t.none)
+	}
 	if len(found) == 0 {
-		fmt.Fprintln(stderr, "there is nothing of that sort")
+		fmt.Fprintln(stderr, t.none)
 		return nil
 	}
-	if err := printLeftovers(stdout, found); err != nil {
+	if err := printLeftovers(stdout, found, t.header); err != nil {
 		return err
 	}
 	if !f.yes {
-		fmt.Fprintln(stderr, "nothing was changed; --yes with --controller does it")
+		fmt.Fprintln(stderr, t.todo)
 		return nil
 	}
 	var errs []error
@@ -100,16 +133,25 @@ func (f *leftoverFlags) treat(ctx context.Context, stdout, stderr io.Writer, con
 			errs = append(errs, err)
 		}
 	}
-	fmt.Fprintf(stderr, "%d of %d %s\n", len(found)-len(errs), len(found), done)
+	fmt.Fprintf(stderr, "%s %d of %d\n", t.done, len(found)-len(errs), len(found))
 	return errors.Join(errs...)
 }
 
-func printLeftovers(w io.Writer, found []engine.Leftover) error {
+func names(kinds []schema.GroupKind) string {
+	list := make([]string, len(kinds))
+	for i, kind := range kinds {
+		list[i] = kind.String()
+	}
+	return strings.Join(list, ", ")
+}
+
+func printLeftovers(w io.Writer, found []engine.Leftover, header string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CONTROLLER\tKIND\tNAMESPACE\tNAME\tWHY")
+	fmt.Fprintln(table, "CONTROLLER\tKIND\tNAMESPACE\tNAME\t"+header)
 	for _, leftover := range found {
 		object := leftover.Object
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", leftover.Controller, object.Kind.GroupKind(), object.Namespace, object.Name, leftover.Why)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
+			leftover.Controller, object.Kind.GroupKind(), cmp.Or(object.Namespace, "-"), object.Name, leftover.Why)
 	}
 	return table.Flush()
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -43,8 +44,20 @@ wasmloop prune finds it.`,
 }
 
 func (f *leftoverFlags) release(ctx context.Context, stdout, stderr io.Writer, object []string) error {
-	return f.treat(ctx, stdout, stderr, nil, "let go", func(leftover engine.Leftover) bool {
-		return leftover.Held && (len(object) == 0 || isNamed(leftover, object[0], object[1]))
+	finalizer := "the finalizer wasmloop.dev/" + f.controller
+	none, named := "no object has "+finalizer, len(object) > 0
+	if named {
+		none = fmt.Sprintf("there is no %s %s with %s (name an object in a namespace as NAMESPACE/NAME)", object[0], object[1], finalizer)
+	}
+	return f.treat(ctx, stdout, stderr, treatment{
+		wanted: func(leftover engine.Leftover) bool {
+			return leftover.Held && (!named || isNamed(leftover, object[0], object[1]))
+		},
+		header: "STATE",
+		none:   none,
+		needed: named,
+		todo:   "nothing was changed; with --yes, " + finalizer + " is taken off what is listed",
+		done:   "released",
 	})
 }
 

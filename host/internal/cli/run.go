@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
@@ -65,6 +66,8 @@ func (f *runFlags) register(command *cobra.Command) {
 	set.StringVar(&f.engine.LeaderElectionNamespace, "leader-election-namespace", "", "`namespace` of the Lease for --leader-elect (default: that of the host's Pod)")
 	set.StringVar(&f.engine.CacheDir, "cache-dir", "", "`folder` for compiled modules, writable for this host alone (default: none, or inside --local-dir)")
 	set.BoolVar(&f.engine.ReportLeftovers, "report-leftovers", true, "look once for children and finalizers that earlier configs left over, and log them")
+	set.DurationVar(&f.engine.ReportAfter, "report-leftovers-after", 0, "look for them so long after the start")
+	_ = set.MarkHidden("report-leftovers-after") // fails only for a flag that does not exist; it is for tests
 	f.local.register(set)
 	command.MarkFlagsMutuallyExclusive("local", "kubeconfig")
 }
@@ -74,7 +77,7 @@ func (f *runFlags) run(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := conf.Select(f.controllers); err != nil {
+	if err := f.selectControllers(conf); err != nil {
 		return err
 	}
 	log, err := newLogger(stderr, f.logFormat, f.debug)
@@ -95,13 +98,25 @@ func (f *runFlags) run(ctx context.Context, stderr io.Writer) error {
 	return f.runEngine(ctx, conf, cluster)
 }
 
+// selectControllers leaves just the controllers in conf that are to run.
+func (f *runFlags) selectControllers(conf *config.Config) error {
+	all := slices.Clone(conf.Controllers)
+	if err := conf.Select(f.controllers); err != nil {
+		return err
+	}
+	f.engine.Deselected = slices.DeleteFunc(all, func(entry config.Controller) bool {
+		return slices.ContainsFunc(conf.Controllers, func(running config.Controller) bool { return running.Name == entry.Name })
+	})
+	return nil
+}
+
 // clusterOf returns how to reach the cluster that a kubeconfig file, or else the environment, names.
 func clusterOf(kubeconfig string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	cluster, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
-		return nil, errors.New("no cluster: give --kubeconfig FILE, set KUBECONFIG, or use --local for a control plane on this machine")
+		return nil, errors.New("no cluster: give --kubeconfig FILE or set KUBECONFIG (for a control plane on this machine: wasmloop run --local)")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the cluster: %w", err)

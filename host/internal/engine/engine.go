@@ -4,6 +4,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +36,10 @@ type Options struct {
 	// ReportLeftovers has the host look once, a minute after it has begun to work, for what controllers and kinds of
 	// earlier configs left over, and tell of it in the log.
 	ReportLeftovers bool
+	// ReportAfter replaces that minute, for tests.
+	ReportAfter time.Duration
+	// Deselected are controllers of the config that this host is not to run. What they have is not left over.
+	Deselected []config.Controller
 	// Log takes the log. The zero value discards it.
 	Log logr.Logger
 }
@@ -80,11 +85,13 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 		return nil, err
 	}
 	e.cache = kube.NewCache(e.client, reconcile.IndexKeys)
+	e.cache.OnError = (&watchReport{log: options.Log}).report
 	if e.kinds, err = newKinds(cluster, mgr); err != nil {
 		return nil, err
 	}
 	if options.ReportLeftovers {
-		e.report = &reporter{&Leftovers{e.client, e.kinds.discovery}, conf, options.Log}
+		whole := &config.Config{Controllers: slices.Concat(conf.Controllers, options.Deselected)}
+		e.report = &reporter{&Leftovers{e.client, e.kinds.discovery}, whole, options.ReportAfter, options.Log}
 	}
 	if e.events, err = newEvents(cluster, mgr); err != nil {
 		return nil, err

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -61,23 +63,26 @@ func NewLeftovers(cluster *rest.Config) (*Leftovers, error) {
 }
 
 // Find returns what controllers left over that conf does not name, or that do not own or reconcile the object's kind any
-// more. A nil conf names none. It reads the metadata of all objects of all kinds that it may list.
-func (l *Leftovers) Find(ctx context.Context, conf *config.Config) (found []Leftover, err error) {
+// more. A nil conf names none. It reads the metadata of all objects of all kinds that it may list, and returns the kinds that
+// it may not list, too.
+func (l *Leftovers) Find(ctx context.Context, conf *config.Config) (found []Leftover, forbidden []schema.GroupKind, err error) {
 	kinds, err := l.kinds()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, kind := range kinds {
 		err := l.client.ListMetadata(ctx, kind, func(object *kube.Object) {
 			found = append(found, leftoversOf(object, conf)...)
 		})
 		switch {
-		case apierrors.IsForbidden(err), apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
+		case apierrors.IsForbidden(err):
+			forbidden = append(forbidden, kind.GroupKind())
+		case apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
 		case err != nil:
-			return nil, fmt.Errorf("cannot list kind %s: %w", kind.Kind, err)
+			return nil, nil, fmt.Errorf("cannot list kind %s: %w", kind.Kind, err)
 		}
 	}
-	return found, nil
+	return found, forbidden, nil
 }
 
 // kinds returns the kinds that can be listed and deleted, in the version that the cluster prefers. A part of the API that
@@ -186,6 +191,7 @@ const reportPause = time.Minute
 type reporter struct {
 	leftovers *Leftovers
 	config    *config.Config
+	pause     time.Duration // 0: reportPause
 	log       logr.Logger
 }
 
@@ -197,29 +203,52 @@ func (r *reporter) Start(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-time.After(reportPause):
+	case <-time.After(cmp.Or(r.pause, reportPause)):
 	}
-	found, err := r.leftovers.Find(ctx, r.config)
-	if err != nil {
-		r.log.Error(err, "cannot look for what earlier configs left over")
-		return nil
-	}
-	for line, objects := range summarise(found) {
-		r.log.Info(line, "objects", objects)
-	}
+	r.report(ctx)
 	return nil
 }
 
-// summarise counts what is left over by what is to be said of it.
-func summarise(found []Leftover) map[string]int {
-	lines := map[string]int{}
-	for _, leftover := range found {
-		advice := "delete them with wasmloop prune"
-		what := "children of kind"
-		if leftover.Held {
-			what, advice = "finalizers on kind", "remove them with wasmloop release"
-		}
-		lines[fmt.Sprintf("left over: %s %s: %s; %s --controller %s", what, leftover.Object.Kind.Kind, leftover.Why, advice, leftover.Controller)]++
+func (r *reporter) report(ctx context.Context) {
+	found, _, err := r.leftovers.Find(ctx, r.config)
+	if ctx.Err() != nil {
+		return
 	}
-	return lines
+	if err != nil {
+		r.log.Error(err, "cannot look for what earlier configs left over")
+		return
+	}
+	counts := summarise(found)
+	for _, line := range slices.SortedFunc(maps.Keys(counts), summary.compare) {
+		line.log(r.log, counts[line])
+	}
+}
+
+// summary is what is said of leftovers in one line.
+type summary struct {
+	controller string
+	kind       schema.GroupKind
+	held       bool
+	why        string
+}
+
+// summarise counts what is left over by what is to be said of it.
+func summarise(found []Leftover) map[summary]int {
+	counts := map[summary]int{}
+	for _, leftover := range found {
+		counts[summary{leftover.Controller, leftover.Object.Kind.GroupKind(), leftover.Held, leftover.Why}]++
+	}
+	return counts
+}
+
+func (s summary) compare(other summary) int {
+	return cmp.Or(cmp.Compare(s.controller, other.controller), cmp.Compare(s.kind.String(), other.kind.String()), cmp.Compare(s.why, other.why))
+}
+
+func (s summary) log(log logr.Logger, count int) {
+	message, see := "children are left over, which no controller of this config looks after", "wasmloop prune --config FILE --controller "
+	if s.held {
+		message, see = "objects have a finalizer that no controller of this config takes off", "wasmloop release --controller "
+	}
+	log.Info(message, "controller", s.controller, "kind", s.kind.String(), "objects", count, "because", s.why, "see", see+s.controller)
 }

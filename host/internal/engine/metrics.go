@@ -33,13 +33,19 @@ var (
 		Name: "wasmloop_module_failures_in_a_row",
 		Help: "Calls in a row that trapped or went over a limit, by controller. Above 0 the controller is slowed down.",
 	}, []string{"controller"})
+	failingWatches = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wasmloop_watch_errors_total",
+		Help: "Times that a kind could not be listed or watched.",
+	}, []string{"kind", "api_version"})
 	moduleInfo = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "wasmloop_module_info",
 		Help: "1 for each loaded module, with its digest, its tier, and how its instances are put back after a call.",
 	}, []string{"module", "digest", "tier", "restoring"})
 )
 
-func init() { metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, failing, moduleInfo) }
+func init() {
+	metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, failing, failingWatches, moduleInfo)
+}
 
 // measured counts and times the calls of a module.
 func measured(controller string, module reconcile.Module) reconcile.Module {

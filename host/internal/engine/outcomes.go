@@ -159,9 +159,7 @@ func (o *outcomes) keep(ctx context.Context) {
 		case <-ticker.C:
 		case <-ctx.Done():
 		}
-		if err := o.write(); err != nil {
-			o.log.Error(err, "cannot remember outcomes; the next start takes longer")
-		}
+		o.writeDown()
 		if ctx.Err() != nil {
 			return
 		}
@@ -185,6 +183,16 @@ func (o *outcomes) write() error {
 		return errors.Join(err, os.Remove(temporary.Name()))
 	}
 	return nil
+}
+
+// writeDown writes the outcomes if they have changed. What cannot be written now is tried again the next time.
+func (o *outcomes) writeDown() {
+	if err := o.write(); err != nil {
+		o.log.Error(err, "cannot remember outcomes; the next start takes longer")
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.changed = true
+	}
 }
 
 func (o *outcomes) encode() (data []byte, changed bool) {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -19,7 +21,7 @@ import (
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
-// followTimeout is how long a reconcile waits for the objects of a kind that a module asks for first.
+// followTimeout is how long reconciles wait for the objects of a kind from when a module first asks for it.
 const followTimeout = 30 * time.Second
 
 // relatedPriority is that of objects that are woken by related ones. One of those may wake thousands, and what somebody
@@ -45,30 +47,25 @@ type related struct {
 type followedKind struct {
 	mu         sync.Mutex
 	source     *watchSource // nil until it is started
-	synced     bool
 	namespaced bool
+	// patience ends when reconciles wait no longer for a first list. Those that come later fail at once, so that a kind that
+	// cannot be listed does not take up all workers.
+	patience time.Time
 }
 
 // Follow implements reconcile.RelatedReader.
 func (r *related) Follow(ctx context.Context, kind schema.GroupVersionKind) (namespaced bool, err error) {
 	followed := r.kind(kind)
-	followed.mu.Lock()
-	defer followed.mu.Unlock()
-	if followed.synced {
-		return followed.namespaced, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, followTimeout)
-	defer cancel()
-	if followed.source == nil {
-		if err := r.start(ctx, kind, followed); err != nil {
-			return false, err
-		}
-	}
-	if err := followed.source.WaitForSync(ctx); err != nil {
+	source, err := r.start(ctx, kind, followed)
+	if err != nil {
 		return false, err
 	}
-	followed.synced = true
-	return followed.namespaced, nil
+	if source.synced() {
+		return followed.namespaced, nil
+	}
+	ctx, cancel := context.WithDeadline(ctx, followed.patience)
+	defer cancel()
+	return followed.namespaced, source.WaitForSync(ctx)
 }
 
 func (r *related) kind(kind schema.GroupVersionKind) *followedKind {
@@ -82,17 +79,29 @@ func (r *related) kind(kind schema.GroupVersionKind) *followedKind {
 	return followed
 }
 
-func (r *related) start(ctx context.Context, kind schema.GroupVersionKind, followed *followedKind) error {
-	found, err := r.runner.engine.kinds.find(ctx, kind)
+// start has a kind watched, if it is not yet.
+func (r *related) start(ctx context.Context, kind schema.GroupVersionKind, followed *followedKind) (*watchSource, error) {
+	followed.mu.Lock()
+	defer followed.mu.Unlock()
+	if followed.source != nil {
+		return followed.source, nil
+	}
+	engine := r.runner.engine
+	mapping, err := engine.kinds.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	source := r.runner.engine.source(r.ctx, kind, r.handler()) //nolint:contextcheck // the watch outlives this reconcile
+	// A watch would not say why it fails, and would go on to. So it is begun only where a list can be had.
+	if _, err := engine.client.List(ctx, kind, "", metav1.ListOptions{Limit: 1}); err != nil {
+		return nil, err
+	}
+	source := engine.source(r.ctx, kind, r.handler()) //nolint:contextcheck // the watch outlives this reconcile
 	if err := r.run.Watch(source); err != nil {
-		return fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
+		return nil, fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
 	}
-	followed.source, followed.namespaced = source, found.Namespaced
-	return nil
+	followed.source, followed.patience = source, time.Now().Add(followTimeout)
+	followed.namespaced = mapping.Scope.Name() == meta.RESTScopeNameNamespace
+	return source, nil
 }
 
 // handler wakes the objects that asked for an object. When the watch begins, nobody has.

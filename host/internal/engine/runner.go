@@ -60,10 +60,7 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	remembered, err := r.outcomes(log)
-	if err != nil {
-		return err
-	}
+	remembered := r.outcomes(log)
 	if remembered != nil {
 		keeping, stop := context.WithCancel(ctx)
 		kept := make(chan struct{})
@@ -86,12 +83,17 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 	return run.Start(ctx)
 }
 
-// outcomes opens the controller's outcomes, nil if none are kept.
-func (r *runner) outcomes(log logr.Logger) (*outcomes, error) {
+// outcomes opens the controller's outcomes, nil if none are kept. A controller runs without them, too.
+func (r *runner) outcomes(log logr.Logger) *outcomes {
 	if r.engine.cacheDir == "" || r.module.digest == "" || r.entry.Clock {
-		return nil, nil
+		return nil
 	}
-	return openOutcomes(r.engine.cacheDir, r.entry, r.module.digest, log)
+	remembered, err := openOutcomes(r.engine.cacheDir, r.entry, r.module.digest, log)
+	if err != nil {
+		log.Error(err, "outcomes are not remembered; each start takes longer")
+		return nil
+	}
+	return remembered
 }
 
 // reconcilers returns a Reconciler for each of the kinds that are reconciled.

@@ -194,7 +194,7 @@ func TestForeignObjects(t *testing.T) {
 	}
 }
 
-// A kind that the cluster does not serve is waited for.
+// A kind that the cluster does not serve is waited for, also when it goes and comes again.
 func TestLateKind(t *testing.T) {
 	shared.waitForLog(t, "waiting for a kind", "Later.v1.test.wasmloop.dev", `"controller":"later"`)
 	if err := localcluster.InstallCRDs(t.Context(), cluster.Config(), "testdata/late"); err != nil {
@@ -203,4 +203,18 @@ func TestLateKind(t *testing.T) {
 	namespace := newNamespace(t)
 	create(t, namespace, `{apiVersion: test.wasmloop.dev/v1, kind: Later, metadata: {name: late}, spec: {mode: ok, children: [better-late]}}`)
 	waitFor(t, "v1", "ConfigMap", namespace, "better-late", exists)
+
+	definition, err := get(t, "apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "laters.test.wasmloop.dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove(t, definition)
+	waitUntilGone(t, "apiextensions.k8s.io/v1", "CustomResourceDefinition", "", definition.GetName())
+	shared.waitForLog(t, "the cluster does not serve a kind any more", "Kind=Later")
+	waitUntilGone(t, "v1", "ConfigMap", namespace, "better-late")
+	if err := localcluster.InstallCRDs(t.Context(), cluster.Config(), "testdata/late"); err != nil {
+		t.Fatal(err)
+	}
+	create(t, namespace, `{apiVersion: test.wasmloop.dev/v1, kind: Later, metadata: {name: again}, spec: {mode: ok, children: [once-more]}}`)
+	waitFor(t, "v1", "ConfigMap", namespace, "once-more", exists)
 }

@@ -52,7 +52,7 @@ func withModules(t *testing.T, config string) string {
 		t.Fatal(err)
 	}
 	changed := string(text)
-	for _, name := range []string{"markdownview", "podlogger", "podrunner", "replicasetcontainers"} {
+	for _, name := range samples {
 		changed = strings.ReplaceAll(changed, "file://../modules/"+name+"/", "file://"+built+"/")
 	}
 	path := filepath.Join(t.TempDir(), "config.yaml")

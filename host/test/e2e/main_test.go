@@ -23,6 +23,12 @@ var (
 	shared  *host
 )
 
+// samples are the sample modules.
+var samples = []string{
+	"markdownview", "bluegreen", "indexedjob", "daemonjob", "configmappropagation", "secretpropagation", "serviceperpod", "crdroles",
+	"podlogger", "podrunner", "replicasetcontainers",
+}
+
 func TestMain(m *testing.M) {
 	code, err := runTests(m)
 	if err != nil {
@@ -85,7 +91,7 @@ func build() error {
 		return err
 	}
 	reactors := map[string]string{"fixture": "./testdata/modules/fixture", "unknownimport": "./testdata/modules/unknownimport"}
-	for _, name := range []string{"markdownview", "podlogger", "podrunner", "replicasetcontainers"} {
+	for _, name := range samples {
 		reactors[name] = "../../../modules/" + name
 	}
 	for name, folder := range reactors {
