@@ -78,6 +78,12 @@ type Controller struct {
 	// Finalize has the module asked what is to be done before an object goes: the object gets a finalizer, and is
 	// reconciled with finalizing true until the answer says finalized. Default false.
 	Finalize bool `json:"finalize,omitempty"`
+	// Schedule has the module called for each object at certain times, which are written as for cron: "0 3 * * *". It needs
+	// clock: true. Times are UTC unless it begins with CRON_TZ=ZONE.
+	Schedule string `json:"schedule,omitempty"`
+	// MinInterval is the least time between two calls of the module for one object: what happens in between is told of
+	// together. Default: none.
+	MinInterval Duration `json:"minInterval,omitempty"`
 	// Adopt lets the controller take over an object that it wants as a child, that exists already, and that nobody
 	// controls. Default false: such an object is left alone, and an event says so.
 	Adopt bool `json:"adopt,omitempty"`

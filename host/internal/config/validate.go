@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/robfig/cron/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -143,6 +144,7 @@ func (c *Controller) validate(path *field.Path, modules map[string]Module) field
 		faults = append(faults, c.Limits.validateBeside(module.Limits, path.Child("limits"))...)
 	}
 	faults = append(faults, c.Related.validate(path.Child("related"))...)
+	faults = append(faults, c.validateTimes(path)...)
 	if c.Workers < 0 {
 		faults = append(faults, field.Invalid(path.Child("workers"), c.Workers, "must not be negative"))
 	}
@@ -180,6 +182,22 @@ func (r *Reconciled) validate(path *field.Path) field.ErrorList {
 	return faults
 }
 
+func (c *Controller) validateTimes(path *field.Path) (faults field.ErrorList) {
+	if c.MinInterval != "" {
+		faults = append(faults, validateDuration(path.Child("minInterval"), c.MinInterval)...)
+	}
+	if c.Schedule == "" {
+		return faults
+	}
+	if _, err := cron.ParseStandard(c.Schedule); err != nil {
+		faults = append(faults, field.Invalid(path.Child("schedule"), c.Schedule, err.Error()))
+	}
+	if !c.Clock {
+		faults = append(faults, field.Invalid(path.Child("schedule"), c.Schedule, "needs clock: true: without a clock the answer would be the same again"))
+	}
+	return faults
+}
+
 func (v View) validate(path *field.Path) (faults field.ErrorList) {
 	check := func(list *field.Path, paths []string) {
 		for i, fieldPath := range paths {
@@ -207,7 +225,7 @@ func (r Related) validate(path *field.Path) field.ErrorList {
 	var faults field.ErrorList
 	for i, rule := range r.Rules {
 		item := path.Child("rules").Index(i)
-		faults = append(faults, validateKinds(item, []GroupVersionKind{rule.GroupVersionKind})...)
+		faults = append(faults, rule.validate(item)...)
 		faults = append(faults, validateNamespaces(item.Child("namespace"), rule.Namespace)...)
 		if rule.Namespace == "*" && rule.Names != nil {
 			faults = append(faults, field.Invalid(item.Child("names"), rule.Names, "exclude all namespaces: name the namespace, or select by labels"))
@@ -222,7 +240,7 @@ func (r Related) validate(path *field.Path) field.ErrorList {
 	}
 	for i, allowed := range r.Allow {
 		item := path.Child("allow").Index(i)
-		faults = append(faults, validateKinds(item, []GroupVersionKind{allowed.GroupVersionKind})...)
+		faults = append(faults, allowed.validate(item)...)
 		faults = append(faults, validateNamespaces(item.Child("namespaces"), allowed.Namespaces...)...)
 	}
 	return faults
@@ -262,17 +280,22 @@ func validateKinds(path *field.Path, kinds []GroupVersionKind) field.ErrorList {
 	seen := map[schema.GroupKind]bool{}
 	for i, kind := range kinds {
 		item := path.Index(i)
-		if gv, err := schema.ParseGroupVersion(kind.APIVersion); err != nil || gv.Version == "" {
-			faults = append(faults, field.Invalid(item.Child("apiVersion"), kind.APIVersion, "want GROUP/VERSION, or v1 for the core group"))
-		}
-		if kind.Kind == "" {
-			faults = append(faults, field.Required(item.Child("kind"), "the kind's name, like ConfigMap"))
-		}
+		faults = append(faults, kind.validate(item)...)
 		if groupKind := kind.Schema().GroupKind(); seen[groupKind] {
 			faults = append(faults, field.Duplicate(item, kind.String()))
 		} else {
 			seen[groupKind] = true
 		}
+	}
+	return faults
+}
+
+func (k GroupVersionKind) validate(path *field.Path) (faults field.ErrorList) {
+	if gv, err := schema.ParseGroupVersion(k.APIVersion); err != nil || gv.Version == "" {
+		faults = append(faults, field.Invalid(path.Child("apiVersion"), k.APIVersion, "want GROUP/VERSION, or v1 for the core group"))
+	}
+	if k.Kind == "" {
+		faults = append(faults, field.Required(path.Child("kind"), "the kind's name, like ConfigMap"))
 	}
 	return faults
 }

@@ -98,7 +98,7 @@ func (r *runner) outcomes(log logr.Logger) *outcomes {
 
 // reconcilers returns a Reconciler for each of the kinds that are reconciled.
 func (r *runner) reconcilers(fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes, follows *related) (dispatcher, error) {
-	resync, err := r.entry.Resync.Duration()
+	times, err := timesOf(&r.entry)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (r *runner) reconcilers(fors []reconcile.Kind, owned []reconcile.OwnedKind,
 			Clock:    r.entry.Clock,
 			Finalize: r.entry.Finalize,
 			Settings: r.entry.Settings,
-			Resync:   resync,
+			Resync:   times.resync, MinInterval: times.minInterval, Schedule: times.schedule,
 		}
 		if remembered != nil {
 			controller.Outcomes = remembered

@@ -24,6 +24,7 @@ func (r *Reconciler) answer(ctx context.Context, name types.NamespacedName, obse
 		if !r.controller.Clock && r.memory.settled(name, identity) || r.knownOutcome(name, identity) {
 			return nil, identity, nil
 		}
+		r.memory.called(name, r.now())
 		if response, fault = r.call(ctx, observed, request); fault != nil {
 			return nil, identity, fault
 		}

@@ -45,6 +45,8 @@ type remembered struct {
 	fingerprint string
 	// identity is that of the same observation: it tells apart only what makes a difference.
 	identity Identity
+	// called is when the module was called last.
+	called time.Time
 	// due is when a requeue is due.
 	due time.Time
 	// conflicts is how many reconciles in a row ended in a conflict.
@@ -206,6 +208,22 @@ func (m *memory) converged(name types.NamespacedName, fingerprint string, now ti
 		return time.Time{}, false
 	}
 	return known.due, true
+}
+
+// called remembers when the module was called for an object.
+func (m *memory) called(name types.NamespacedName, at time.Time) {
+	m.update(name, func(known *remembered) { known.called = at })
+}
+
+// tooSoon returns how long the module is not to be called yet for an object.
+func (m *memory) tooSoon(name types.NamespacedName, now time.Time, interval time.Duration) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.objects[name]
+	if known == nil || known.called.IsZero() {
+		return 0
+	}
+	return max(interval-now.Sub(known.called), 0)
 }
 
 // settled says whether the outcome of an observation with this identity was fully applied.

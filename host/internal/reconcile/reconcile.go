@@ -83,10 +83,19 @@ type Controller struct {
 	Finalize bool
 	// Settings are handed to the module: a JSON object.
 	Settings json.RawMessage
+	// Schedule says when the module is called though nothing happened. nil: never. It needs Clock.
+	Schedule Schedule
+	// MinInterval is the least time between two calls of the module for one object. 0: none.
+	MinInterval time.Duration
 	// Outcomes remembers outcomes when the process ends. nil: they are forgotten.
 	Outcomes Outcomes
 	// Resync is the time after which an object is looked at again though nothing happened. 0: never.
 	Resync time.Duration
+}
+
+// Schedule says when something is due next after a time.
+type Schedule interface {
+	Next(after time.Time) time.Time
 }
 
 // Reconciler reconciles the objects of one kind for one controller. It is safe for concurrent use, for different
@@ -160,6 +169,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 			after = r.resync()
 		}
 		return reconcile.Result{RequeueAfter: after}, nil
+	}
+	if wait := r.memory.tooSoon(name, r.now(), r.controller.MinInterval); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	return r.reconcile(ctx, name, observed)
 }
@@ -236,13 +248,20 @@ func (r *Reconciler) failed(ctx context.Context, name types.NamespacedName, obse
 	return reconcile.Result{}, r.report(name, observed.object, fault)
 }
 
-// requeueAfter returns when to look at an object again.
+// requeueAfter returns when to look at an object again: at what comes first of what the module asks for, the schedule and the
+// resync. 0 stands for never.
 func (r *Reconciler) requeueAfter(response *abi.Response) time.Duration {
-	resync := r.resync()
-	if after := time.Duration(response.RequeueAfter); after > 0 && (resync == 0 || after < resync) {
-		return after
+	soonest := r.resync()
+	due := []time.Duration{time.Duration(response.RequeueAfter)}
+	if r.controller.Schedule != nil {
+		due = append(due, r.controller.Schedule.Next(r.now()).Sub(r.now()))
 	}
-	return resync
+	for _, after := range due {
+		if after > 0 && (soonest == 0 || after < soonest) {
+			soonest = after
+		}
+	}
+	return soonest
 }
 
 // resync returns the time to the next resync. It is spread by a tenth, so that they do not come all at once.

@@ -468,16 +468,20 @@ func TestRequeueAfter(t *testing.T) {
 		resync   time.Duration
 		answer   string
 		min, max time.Duration
+		schedule Schedule
 	}{
-		"no resync":        {"nothing is due, ever", false, 0, `{}`, 0, 0},
-		"resync":           {"a host spreads its resyncs", false, 10 * time.Hour, `{}`, 9 * time.Hour, 10 * time.Hour},
-		"requeue":          {"the module says when", true, 10 * time.Hour, `{"requeueAfter":"30s"}`, 30 * time.Second, 30 * time.Second},
-		"requeue alone":    {"the module says when", true, 0, `{"requeueAfter":"30s"}`, 30 * time.Second, 30 * time.Second},
-		"resync is sooner": {"it looks at all there is", true, time.Minute, `{"requeueAfter":"1h"}`, 54 * time.Second, time.Minute},
+		"schedule":          {"it comes before the resync", true, 10 * time.Hour, `{}`, 15 * time.Minute, 15 * time.Minute, quarters{}},
+		"schedule alone":    {"it is all there is", true, 0, `{}`, 15 * time.Minute, 15 * time.Minute, quarters{}},
+		"requeue is sooner": {"the module says when", true, 0, `{"requeueAfter":"1m"}`, time.Minute, time.Minute, quarters{}},
+		"no resync":         {"nothing is due, ever", false, 0, `{}`, 0, 0, nil},
+		"resync":            {"a host spreads its resyncs", false, 10 * time.Hour, `{}`, 9 * time.Hour, 10 * time.Hour, nil},
+		"requeue":           {"the module says when", true, 10 * time.Hour, `{"requeueAfter":"30s"}`, 30 * time.Second, 30 * time.Second, nil},
+		"requeue alone":     {"the module says when", true, 0, `{"requeueAfter":"30s"}`, 30 * time.Second, 30 * time.Second, nil},
+		"resync is sooner":  {"it looks at all there is", true, time.Minute, `{"requeueAfter":"1h"}`, 54 * time.Second, time.Minute, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, Controller{For: thing, Clock: tt.clock, Resync: tt.resync})
+			b := newBench(t, Controller{For: thing, Clock: tt.clock, Resync: tt.resync, Schedule: tt.schedule})
 			b.answer = tt.answer
 			for _, when := range []string{"first", "converged", "converged and past the resync"} {
 				if when == "converged and past the resync" {
@@ -488,6 +492,35 @@ func TestRequeueAfter(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// quarters is a schedule: each quarter of an hour.
+type quarters struct{}
+
+func (quarters) Next(after time.Time) time.Time {
+	return after.Truncate(15 * time.Minute).Add(15 * time.Minute)
+}
+
+// TestMinInterval changes an object again and again: the module is called for the last change, when it is time.
+func TestMinInterval(t *testing.T) {
+	b := newBench(t, Controller{For: thing, MinInterval: time.Minute})
+	b.reconcileOnce()
+	b.did()
+	for size := range 3 {
+		b.resize(10 + size)
+		b.time = b.time.Add(10 * time.Second)
+		if got, want := b.reconcileOnce(), time.Duration(50-10*size)*time.Second; got != want {
+			t.Errorf("change %d is too soon: got %s, want %s", size, got, want)
+		}
+	}
+	if diff := cmp.Diff(did{}, b.did()); diff != "" {
+		t.Errorf("too soon: -want +got:\n%s", diff)
+	}
+	b.time = b.time.Add(30 * time.Second)
+	b.reconcileOnce()
+	if diff := cmp.Diff(did{Calls: 1}, b.did()); diff != "" {
+		t.Errorf("when it is time: -want +got:\n%s", diff)
 	}
 }
 

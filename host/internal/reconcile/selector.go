@@ -17,7 +17,7 @@ import (
 
 // Selector says which objects of a kind are reconciled. The zero value selects all.
 type Selector struct {
-	// Namespaces are the namespaces that an object may be in. Empty: all.
+	// Namespaces are the namespaces that an object may be in. Empty: all. AllNamespaces among them stands for all, too.
 	Namespaces []string
 	// NamespaceLabels selects namespaces by their labels, Labels and Annotations select objects. nil: all.
 	NamespaceLabels, Labels, Annotations labels.Selector
@@ -31,7 +31,7 @@ var NamespaceKind = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 // selects says whether an object is to be reconciled.
 func (r *Reconciler) selects(ctx context.Context, object *kube.Object) (bool, error) {
 	s := &r.controller.Selector
-	if len(s.Namespaces) > 0 && !slices.Contains(s.Namespaces, object.Namespace) {
+	if len(s.Namespaces) > 0 && !slices.Contains(s.Namespaces, object.Namespace) && !slices.Contains(s.Namespaces, AllNamespaces) {
 		return false, nil
 	}
 	if selected, err := s.byLabels(object); err != nil || !selected {

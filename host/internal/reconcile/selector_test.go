@@ -36,6 +36,7 @@ func TestSelector(t *testing.T) {
 		"none":                {"all are selected", func(*bench) Selector { return Selector{} }, true},
 		"its namespace":       {"it is listed", func(b *bench) Selector { return Selector{Namespaces: []string{"other", b.name.Namespace}} }, true},
 		"other namespaces":    {"it is not listed", func(*bench) Selector { return Selector{Namespaces: []string{"other"}} }, false},
+		"all namespaces":      {"it is one of them", func(*bench) Selector { return Selector{Namespaces: []string{AllNamespaces}} }, true},
 		"a label":             {"it has it", func(*bench) Selector { return Selector{Labels: parsed(t, "tier=front")} }, true},
 		"another label":       {"it has another value", func(*bench) Selector { return Selector{Labels: parsed(t, "tier=back")} }, false},
 		"no such label":       {"it has none", func(*bench) Selector { return Selector{Labels: parsed(t, "!draft")} }, true},
