@@ -20,23 +20,28 @@ func TestView(t *testing.T) {
 	}{
 		"all": {"nothing is said", View{}, object},
 		"fields": {
-			"what names the object is always there", View{Fields: []string{"metadata.labels", "spec.a.c", "none"}},
+			"what names the object is always there",
+			View{Fields: []string{"metadata.labels", "spec.a.c", "none"}},
 			`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"n","uid":"u","labels":{"a.b/c":"d"}},"spec":{"a":{"c":2}}}`,
 		},
 		"ignore": {
-			"all but these", View{Ignore: []string{"status", "metadata.labels", "spec.a.b", "spec.containers", "none.at.all"}},
+			"all but these",
+			View{Ignore: []string{"status", "metadata.labels", "spec.a.b", "spec.containers", "none.at.all"}},
 			`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"n","uid":"u","generation":2},"spec":{"nodeName":"x","a":{"c":2}}}`,
 		},
 		"both": {
-			"what is ignored is so within the fields", View{Fields: []string{"spec"}, Ignore: []string{"spec.a", "spec.containers"}},
+			"what is ignored is so within the fields",
+			View{Fields: []string{"spec"}, Ignore: []string{"spec.a", "spec.containers"}},
 			`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"n","uid":"u"},"spec":{"nodeName":"x"}}`,
 		},
 		"through what is no object": {
-			"there is nothing below", View{Fields: []string{"spec.nodeName.x", "status.phase"}},
+			"there is nothing below",
+			View{Fields: []string{"spec.nodeName.x", "status.phase"}},
 			`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"n","uid":"u"},"spec":{},"status":{"phase":"Running"}}`,
 		},
 		"ignored through what is no object": {
-			"there is nothing below to leave out", View{Ignore: []string{"spec.nodeName.x", "metadata", "status", "spec.containers", "spec.a"}},
+			"there is nothing below to leave out",
+			View{Ignore: []string{"spec.nodeName.x", "metadata", "status", "spec.containers", "spec.a"}},
 			`{"apiVersion":"v1","kind":"Pod","spec":{"nodeName":"x"}}`,
 		},
 	}
