@@ -22,7 +22,8 @@ func TestRunLocal(t *testing.T) {
 	}
 	h, err := startProcess("run", "--local", "--local-dir", dir, "--config", withModules(t, config),
 		"--crd", "../../../config/crd", "--apply", "../../../config/samples",
-		"--metrics-bind-address", "0", "--health-probe-bind-address", "0")
+		"--metrics-bind-address", "0", "--health-probe-bind-address", "0",
+		"--cache-dir", filepath.Join(built, "compiled")) // so that no module is compiled twice
 	if err != nil {
 		t.Fatal(err)
 	}
