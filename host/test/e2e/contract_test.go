@@ -211,7 +211,6 @@ func TestLateKind(t *testing.T) {
 	remove(t, definition)
 	waitUntilGone(t, "apiextensions.k8s.io/v1", "CustomResourceDefinition", "", definition.GetName())
 	shared.waitForLog(t, "the cluster does not serve a kind any more", "Kind=Later")
-	waitUntilGone(t, "v1", "ConfigMap", namespace, "better-late")
 	if err := localcluster.InstallCRDs(t.Context(), cluster.Config(), "testdata/late"); err != nil {
 		t.Fatal(err)
 	}

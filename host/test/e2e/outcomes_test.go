@@ -167,13 +167,14 @@ func (s *restarts) run(story func(h *host)) (log string, metrics map[string]int)
 	args := []string{"--metrics-bind-address", address, "--cache-dir", filepath.Join(s.dir, "cache")}
 	runWith(s.t, filepath.Join(s.dir, "config.yaml"), args, func(h *host) {
 		story(h)
-		// The objects that there were at the start have all been looked at.
+		// All objects of the kind have been looked at, those of other namespaces too, and nothing is being looked at any more.
 		eventually(s.t, func() (err error) {
 			if metrics, err = countersOf(address, `controller="remembering"`); err != nil {
 				return err
 			}
-			if looks := metrics["controller_runtime_reconcile_total"]; looks < 3 {
-				return fmt.Errorf("%d objects have been looked at", looks)
+			looks, busy := metrics["controller_runtime_reconcile_total"], metrics["workqueue_depth"]+metrics["controller_runtime_active_workers"]
+			if all := s.objects(); looks < len(all.Items) || busy > 0 {
+				return fmt.Errorf("%d looks at %d objects are over, %d are not", looks, len(all.Items), busy)
 			}
 			return nil
 		})
@@ -192,6 +193,18 @@ func (s *restarts) restartUntil(story func(h *host)) (calls int, log string) {
 	s.t.Helper()
 	log, metrics := s.run(story)
 	return metrics["wasmloop_module_calls_total"], log
+}
+
+// objects returns the objects of the kind in all namespaces.
+func (s *restarts) objects() *unstructured.UnstructuredList {
+	s.t.Helper()
+	objects := &unstructured.UnstructuredList{}
+	objects.SetAPIVersion("test.wasmloop.dev/v1")
+	objects.SetKind("ElectedList")
+	if err := api.List(s.t.Context(), objects); err != nil {
+		s.t.Fatal(err)
+	}
+	return objects
 }
 
 // versions returns the resourceVersions of the objects and their children.
