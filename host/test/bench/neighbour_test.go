@@ -43,7 +43,8 @@ func neighbourRows(b *testing.B) []row {
 	wg.Wait()
 	return []row{
 		atMost("Rust: median beside 3 hostile controllers / alone", float64(beside.p50)/float64(alone.p50), 3, "x"),
-		atMost("Rust: 99th percentile beside 3 hostile controllers", milliseconds(beside.p99), 30, "ms"),
+		atMost("Rust: 99th percentile beside 3 hostile controllers", milliseconds(beside.p99), 30, "ms").
+			because("a call may have to wait for slices of all three, which a host's backoff spares it"),
 		atMost("Rust: 99th percentile alone", milliseconds(alone.p99), 30, "ms"),
 	}
 }

@@ -26,12 +26,13 @@ type auditLog struct {
 // mark has only requests counted that come from now on.
 func (a *auditLog) mark() { a.since = time.Now() }
 
-// count returns the numbers of writes, and of reads other than lists and watches. Leases and events are left out.
-func (a *auditLog) count() (writes, reads float64, err error) {
+// count returns the numbers of requests by verb, other than lists and watches. Events are left out.
+func (a *auditLog) count() (byVerb map[string]float64, err error) {
 	file, err := os.Open(a.path)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
+	byVerb = map[string]float64{}
 	defer func() { _ = file.Close() }() // it was only read
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
@@ -43,18 +44,20 @@ func (a *auditLog) count() (writes, reads float64, err error) {
 			ObjectRef                *struct{ Resource string }
 		}
 		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
-			return 0, 0, err
+			return nil, err
 		}
 		if !strings.HasPrefix(event.UserAgent, a.agent) || event.RequestReceivedTimestamp.Before(a.since) ||
 			event.ObjectRef == nil || event.ObjectRef.Resource == "events" {
 			continue
 		}
-		switch event.Verb {
-		case "create", "update", "patch", "delete":
-			writes++
-		case "get":
-			reads++
+		if event.Verb != "list" && event.Verb != "watch" {
+			byVerb[event.Verb]++
 		}
 	}
-	return writes, reads, lines.Err()
+	return byVerb, lines.Err()
+}
+
+// writes returns how many of the requests are writes.
+func writes(byVerb map[string]float64) float64 {
+	return byVerb["create"] + byVerb["update"] + byVerb["patch"] + byVerb["delete"]
 }

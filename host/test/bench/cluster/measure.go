@@ -39,6 +39,10 @@ type figures struct {
 	serversCPU       time.Duration // of the control plane meanwhile
 	createWrites     float64       // per object
 	createReads      float64       // per object, without lists and watches
+	creates          float64       // of the writes, per object
+	updates          float64
+	patches          float64
+	idleCPU          time.Duration // in a second in which nothing happens
 	restart          time.Duration
 	restartCPU       time.Duration
 	restartWrites    float64       // in all
@@ -189,8 +193,22 @@ func (b *bench) create(ctx context.Context) error {
 		return err
 	}
 	b.figures.calls = calls / float64(b.objects)
-	writes, reads, err := b.audit.count()
-	b.figures.createWrites, b.figures.createReads = writes/float64(b.objects), reads/float64(b.objects)
+	byVerb, err := b.audit.count()
+	b.figures.createWrites, b.figures.createReads = writes(byVerb)/float64(b.objects), byVerb["get"]/float64(b.objects)
+	b.figures.creates, b.figures.updates = byVerb["create"]/float64(b.objects), byVerb["update"]/float64(b.objects)
+	b.figures.patches = byVerb["patch"] / float64(b.objects)
+	return errors.Join(err, b.idle())
+}
+
+// idle measures what the process uses while nothing happens.
+func (b *bench) idle() error {
+	before, err := b.process.cpu()
+	if err != nil {
+		return err
+	}
+	time.Sleep(settle)
+	after, err := b.process.cpu()
+	b.figures.idleCPU = (after - before) * time.Second / settle
 	return err
 }
 
@@ -252,8 +270,8 @@ func (b *bench) restart(ctx context.Context) error {
 		return err
 	}
 	b.figures.memoryAfterStart = float64(memory)
-	writes, _, err := b.audit.count()
-	b.figures.restartWrites = writes
+	byVerb, err := b.audit.count()
+	b.figures.restartWrites = writes(byVerb)
 	return err
 }
 
