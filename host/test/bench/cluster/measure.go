@@ -208,7 +208,7 @@ func (b *bench) idle() error {
 	}
 	time.Sleep(settle)
 	after, err := b.process.cpu()
-	b.figures.idleCPU = (after - before) * time.Second / settle
+	b.figures.idleCPU = time.Duration(float64(after-before) / settle.Seconds())
 	return err
 }
 
