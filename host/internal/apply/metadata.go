@@ -15,7 +15,7 @@ func (a *Applier) Metadata(ctx context.Context, object *kube.Object, labels, ann
 	if len(labels) == 0 && len(annotations) == 0 {
 		return nil, nil
 	}
-	hasLabels, hasAnnotations, err := object.Labels()
+	hasLabels, hasAnnotations, err := object.LabelsAndAnnotations()
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func (d *demo) reconciled(object *unstructured.Unstructured) bool {
 }
 
 func (d *demo) awaitGoal(ctx context.Context, object *unstructured.Unstructured) {
-	name := object.GetKind() + " " + object.GetNamespace() + "/" + object.GetName()
+	name := object.GetKind() + " " + strings.TrimPrefix(object.GetNamespace()+"/"+object.GetName(), "/")
 	start := time.Now()
 	reached := ""
 	err := wait.PollUntilContextTimeout(ctx, samplesPoll, samplesTimeout, true, func(ctx context.Context) (bool, error) {
@@ -171,15 +171,23 @@ func (d *demo) sayWhatToTry(ctx context.Context, sample *unstructured.Unstructur
 	fmt.Fprintf(d.stderr, "\nThe control plane runs until you press Ctrl-C. In another terminal, try:\n\n")
 	fmt.Fprintf(d.stderr, "  %s get %s -A\n", kubectl, strings.Join(d.kinds(), ","))
 	if sample != nil {
-		name := fmt.Sprintf("-n %s %s %s", sample.GetNamespace(), strings.ToLower(sample.GetKind()), sample.GetName())
+		name := flagged(sample)
 		if child := d.child(ctx, sample); child != nil {
-			fmt.Fprintf(d.stderr, "  %s delete -n %s %s %s   # it is back at once\n",
-				kubectl, child.GetNamespace(), strings.ToLower(child.GetKind()), child.GetName())
+			fmt.Fprintf(d.stderr, "  %s delete %s   # it is back at once\n", kubectl, flagged(child))
 		}
 		fmt.Fprintf(d.stderr, "  %s edit %s   # its children follow\n", kubectl, name)
 		fmt.Fprintf(d.stderr, "  %s delete %s   # its children go with it\n", kubectl, name)
 	}
 	fmt.Fprintln(d.stderr)
+}
+
+// flagged names an object as kubectl takes it.
+func flagged(object *unstructured.Unstructured) string {
+	name := strings.ToLower(object.GetKind()) + " " + object.GetName()
+	if object.GetNamespace() != "" {
+		name = "-n " + object.GetNamespace() + " " + name
+	}
+	return name
 }
 
 // kinds returns the kinds of the controllers that own something, and what they own, as kubectl takes them.

@@ -32,7 +32,7 @@ func (i *idler) NeedLeaderElection() bool { return false }
 func (i *idler) Start(ctx context.Context) error {
 	ticker := time.NewTicker(idleTime)
 	defer ticker.Stop()
-	seen, freed := int64(0), int64(-1) // at the start there is memory to give back, though nothing was called
+	seen, freed := int64(0), int64(-1) // filling the caches leaves memory behind too, though nothing was called
 	for {
 		select {
 		case <-ctx.Done():

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/wasmloop/wasmloop/host/internal/config"
@@ -70,8 +69,6 @@ func (e *Engine) loadModules(ctx context.Context) {
 		for _, load := range fetched {
 			load()
 		}
-		// Compiling takes far more memory than all that comes after it; what it leaves behind would stay resident for long.
-		debug.FreeOSMemory()
 	})
 }
 

@@ -23,7 +23,7 @@ const deadline = 30 * time.Second
 
 // byTeam is an index by label.
 func byTeam(object *Object) []string {
-	labels, _, err := object.Labels()
+	labels, _, err := object.LabelsAndAnnotations()
 	if err != nil || labels["team"] == "" {
 		return nil
 	}

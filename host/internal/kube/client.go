@@ -47,7 +47,12 @@ type ID struct {
 func (o *Object) ID() ID { return ID{o.Kind, o.NamespacedName} }
 
 // String returns "Kind namespace/name", or "Kind name" for a cluster-scoped object.
-func (id ID) String() string { return Subject{id.Kind, id.NamespacedName}.String() }
+func (id ID) String() string {
+	if id.Namespace == "" {
+		return id.Kind + " " + id.Name
+	}
+	return id.Kind + " " + id.Namespace + "/" + id.Name
+}
 
 // Write says who writes and what of the object.
 type Write struct {

@@ -329,7 +329,7 @@ func summary(t *testing.T, object *Object) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	labels, _, err := object.Labels()
+	labels, _, err := object.LabelsAndAnnotations()
 	if err != nil {
 		t.Fatal(err)
 	}

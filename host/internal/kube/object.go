@@ -140,8 +140,8 @@ func (o *Object) Field(name string) (value any, err error) {
 	return value, nil
 }
 
-// Labels returns the labels and annotations of the object, without the host's own.
-func (o *Object) Labels() (labels, annotations map[string]string, err error) {
+// LabelsAndAnnotations returns the labels and annotations of the object, without the host's own.
+func (o *Object) LabelsAndAnnotations() (labels, annotations map[string]string, err error) {
 	var metadata struct{ Labels, Annotations map[string]string }
 	err = abi.Fields(o.JSON, func(field string, encoded json.RawMessage) error {
 		if field != "metadata" {
@@ -167,21 +167,7 @@ func (o *Object) Reference() *unstructured.Unstructured {
 }
 
 // String returns "Kind namespace/name", or "Kind name" for a cluster-scoped object.
-func (o *Object) String() string { return Subject{o.Kind.Kind, o.NamespacedName}.String() }
-
-// Subject names an object in messages.
-type Subject struct {
-	Kind string
-	types.NamespacedName
-}
-
-// String returns "Kind namespace/name", or "Kind name" for a cluster-scoped object.
-func (s Subject) String() string {
-	if s.Namespace == "" {
-		return s.Kind + " " + s.Name
-	}
-	return s.Kind + " " + s.Namespace + "/" + s.Name
-}
+func (o *Object) String() string { return o.ID().String() }
 
 // GetObjectKind implements runtime.Object.
 func (o *Object) GetObjectKind() schema.ObjectKind {
@@ -204,7 +190,7 @@ func (o *Object) bookmark() map[string]string {
 	if o.Name != "" {
 		return nil
 	}
-	_, annotations, err := o.Labels()
+	_, annotations, err := o.LabelsAndAnnotations()
 	if err != nil {
 		return nil
 	}

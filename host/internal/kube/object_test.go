@@ -23,7 +23,7 @@ func TestObject(t *testing.T) {
 	object := parse(t, `{"metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"7","labels":{"l":"1"},"annotations":{"a":"2",`+
 		`"wasmloop.dev/applied":"h"},"ownerReferences":[{"kind":"O","name":"o","uid":"1"},{"kind":"C","name":"c","uid":"2","controller":true}],`+
 		`"managedFields":[{"manager":"wasmloop/c","operation":"Apply","fieldsV1":{"f:data":{"f:k":{}}}}]},"data":{"n":1,"f":1.5}}`)
-	labels, annotations, err := object.Labels()
+	labels, annotations, err := object.LabelsAndAnnotations()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -144,7 +144,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 	if object, err = r.get(ctx, name); err != nil || object == nil {
 		return reconcile.Result{}, err
 	}
-	if leaves, err = r.leaves(ctx, object); err != nil {
+	return r.look(ctx, name, object)
+}
+
+// look reconciles an object unless it is as the last outcome left it, or goes without the module.
+func (r *Reconciler) look(ctx context.Context, name types.NamespacedName, object *kube.Object) (reconcile.Result, error) {
+	leaves, err := r.leaves(ctx, object)
+	if err != nil {
 		return reconcile.Result{}, err
 	}
 	observed, err := r.gather(ctx, object)

@@ -69,7 +69,7 @@ func (s selection) matches(object *kube.Object) bool {
 	if s.selector.Empty() {
 		return true
 	}
-	set, _, err := object.Labels()
+	set, _, err := object.LabelsAndAnnotations()
 	return err == nil && s.selector.Matches(labels.Set(set))
 }
 

@@ -47,7 +47,7 @@ func (r *Reconciler) selects(ctx context.Context, object *kube.Object) (bool, er
 	if err != nil || namespace == nil {
 		return false, err
 	}
-	set, _, err := namespace.Labels()
+	set, _, err := namespace.LabelsAndAnnotations()
 	return err == nil && s.NamespaceLabels.Matches(labels.Set(set)), err
 }
 
@@ -55,7 +55,7 @@ func (s *Selector) byLabels(object *kube.Object) (bool, error) {
 	if s.Labels == nil && s.Annotations == nil {
 		return true, nil
 	}
-	has, annotations, err := object.Labels()
+	has, annotations, err := object.LabelsAndAnnotations()
 	if err != nil {
 		return false, err
 	}
