@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,8 +27,10 @@ const (
 	fieldManager = "wasmloop-run"
 	// samplesTimeout is how long run --local waits for what it applied before it says that it did not become available.
 	samplesTimeout = time.Minute
-	samplesPoll    = 250 * time.Millisecond
-	defaultDir     = ".wasmloop"
+	// conditionsTimeout is how long an object may be without conditions.
+	conditionsTimeout = 5 * time.Second
+	samplesPoll       = 250 * time.Millisecond
+	defaultDir        = ".wasmloop"
 )
 
 // localFlags are those flags of wasmloop run that are about the control plane on this machine.
@@ -108,6 +112,8 @@ func (d *demo) apply(ctx context.Context) (sample *unstructured.Unstructured, er
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, samplesTimeout) // for all together
+	defer cancel()
 	for _, object := range objects {
 		if !d.reconciled(object) {
 			continue
@@ -136,18 +142,31 @@ func (d *demo) awaitGoal(ctx context.Context, object *unstructured.Unstructured)
 	name := object.GetKind() + " " + strings.TrimPrefix(object.GetNamespace()+"/"+object.GetName(), "/")
 	start := time.Now()
 	reached := ""
-	err := wait.PollUntilContextTimeout(ctx, samplesPoll, samplesTimeout, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextCancel(ctx, samplesPoll, true, func(ctx context.Context) (bool, error) {
 		if d.client.Get(ctx, client.ObjectKeyFromObject(object), object) == nil {
-			reached = goalReached(object)
+			reached = d.reached(ctx, object, time.Since(start))
 		}
 		return reached != "", nil
 	})
 	switch {
 	case err == nil:
 		fmt.Fprintf(d.stderr, "✔ %s is %s after %.1f s\n", name, reached, time.Since(start).Seconds())
-	case ctx.Err() == nil:
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		fmt.Fprintf(d.stderr, "✗ %s is not Available, Ready or Complete after %s: see its conditions and events with kubectl describe\n", name, samplesTimeout)
 	}
+}
+
+// reached says what an object has come to, "" if it is on its way still. One that has no conditions after a while may never
+// have any: that it has a child must do.
+func (d *demo) reached(ctx context.Context, object *unstructured.Unstructured, after time.Duration) string {
+	if goal := goalReached(object); goal != "" {
+		return goal
+	}
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	if len(conditions) == 0 && after > conditionsTimeout && d.child(ctx, object) != nil {
+		return "reconciled"
+	}
+	return ""
 }
 
 // goals are the conditions that say that an object has come to what it is for.
@@ -169,7 +188,7 @@ func goalReached(object *unstructured.Unstructured) string {
 func (d *demo) sayWhatToTry(ctx context.Context, sample *unstructured.Unstructured) {
 	kubectl := "kubectl --kubeconfig " + d.cluster.KubeconfigPath()
 	fmt.Fprintf(d.stderr, "\nThe control plane runs until you press Ctrl-C. In another terminal, try:\n\n")
-	fmt.Fprintf(d.stderr, "  %s get %s -A\n", kubectl, strings.Join(d.kinds(), ","))
+	fmt.Fprintf(d.stderr, "  %s get %s -A\n", kubectl, strings.Join(d.kinds(sample), ","))
 	if sample != nil {
 		name := flagged(sample)
 		if child := d.child(ctx, sample); child != nil {
@@ -183,20 +202,27 @@ func (d *demo) sayWhatToTry(ctx context.Context, sample *unstructured.Unstructur
 
 // flagged names an object as kubectl takes it.
 func flagged(object *unstructured.Unstructured) string {
-	name := strings.ToLower(object.GetKind()) + " " + object.GetName()
+	name := argument(object.GroupVersionKind()) + " " + object.GetName()
 	if object.GetNamespace() != "" {
 		name = "-n " + object.GetNamespace() + " " + name
 	}
 	return name
 }
 
-// kinds returns the kinds of the controllers that own something, and what they own, as kubectl takes them.
-func (d *demo) kinds() []string {
+// argument names a kind as kubectl takes it: with its group, since there may be several of that name.
+func argument(kind schema.GroupVersionKind) string {
+	return strings.TrimSuffix(strings.ToLower(kind.Kind)+"."+kind.Group, ".")
+}
+
+// kinds returns the kinds of the controllers that reconcile an object, and what they own, as kubectl takes them.
+func (d *demo) kinds(sample *unstructured.Unstructured) []string {
 	var kinds []string
 	for _, controller := range d.conf.Controllers {
+		if sample == nil || !slices.Contains(controller.ForKinds(), kindOf(sample)) {
+			continue
+		}
 		for _, kind := range slices.Concat(controller.ForKinds(), controller.OwnedKinds()) {
-			name := strings.ToLower(kind.Kind)
-			if len(controller.Owns) > 0 && !slices.Contains(kinds, name) {
+			if name := argument(kind.Schema()); !slices.Contains(kinds, name) {
 				kinds = append(kinds, name)
 			}
 		}
@@ -205,6 +231,10 @@ func (d *demo) kinds() []string {
 		return []string{"all"}
 	}
 	return kinds
+}
+
+func kindOf(object *unstructured.Unstructured) config.GroupVersionKind {
+	return config.GroupVersionKind{APIVersion: object.GetAPIVersion(), Kind: object.GetKind()}
 }
 
 // child returns a child of the object, nil if it has none.

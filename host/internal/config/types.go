@@ -116,6 +116,14 @@ type RelatedRule struct {
 	Names []string `json:"names,omitempty"`
 	// LabelSelector selects them by labels.
 	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
+	Projection    `json:",inline"`
+}
+
+// Projection is what is known of a watched kind's objects. Neither the host nor the module has more of them.
+type Projection struct {
+	View `json:",inline"`
+	// MetadataOnly has the API server send the objects' metadata alone. Default false.
+	MetadataOnly bool `json:"metadataOnly,omitempty"`
 }
 
 // View is what a module sees of a kind's objects. What it does not see makes no difference: a change of that alone does not
@@ -163,25 +171,8 @@ type AllowedRelated struct {
 	// Namespaces are the namespaces beside that of the reconciled object; "*" stands for all. Default: none.
 	Namespaces []string `json:"namespaces,omitempty"`
 	// Names are the names that may be asked for. Default: all.
-	Names []string `json:"names,omitempty"`
-}
-
-// OwnedKinds returns the kinds of Owns.
-func (c *Controller) OwnedKinds() []GroupVersionKind {
-	kinds := make([]GroupVersionKind, len(c.Owns))
-	for i, owned := range c.Owns {
-		kinds[i] = owned.GroupVersionKind
-	}
-	return kinds
-}
-
-// ForKinds returns the kinds of For.
-func (c *Controller) ForKinds() []GroupVersionKind {
-	kinds := make([]GroupVersionKind, len(c.For))
-	for i, reconciled := range c.For {
-		kinds[i] = reconciled.GroupVersionKind
-	}
-	return kinds
+	Names      []string `json:"names,omitempty"`
+	Projection `json:",inline"`
 }
 
 // Reconciled is a kind that is reconciled, and which of its objects. An object has to meet all that is said.
@@ -197,7 +188,7 @@ type Reconciled struct {
 	AnnotationSelector *LabelSelector `json:"annotationSelector,omitempty"`
 	// FieldSelector selects objects by the text of fields, which are given by their path: "spec.nodeName=a,status.phase!=Failed".
 	FieldSelector string `json:"fieldSelector,omitempty"`
-	View          `json:",inline"`
+	Projection    `json:",inline"`
 }
 
 // Owned is a kind that children may have, and how they are kept.

@@ -176,8 +176,18 @@ func (r *Reconciled) validate(path *field.Path) field.ErrorList {
 	faults = append(faults, validateSelector(path.Child("namespaceSelector"), r.NamespaceSelector)...)
 	faults = append(faults, validateSelector(path.Child("labelSelector"), r.LabelSelector)...)
 	faults = append(faults, validateSelector(path.Child("annotationSelector"), r.AnnotationSelector)...)
-	if _, err := fields.ParseSelector(r.FieldSelector); err != nil {
-		faults = append(faults, field.Invalid(path.Child("fieldSelector"), r.FieldSelector, err.Error()))
+	return append(faults, r.validateFieldSelector(path.Child("fieldSelector"))...)
+}
+
+func (r *Reconciled) validateFieldSelector(path *field.Path) (faults field.ErrorList) {
+	selector, err := fields.ParseSelector(r.FieldSelector)
+	if err != nil {
+		return field.ErrorList{field.Invalid(path, r.FieldSelector, err.Error())}
+	}
+	for _, requirement := range selector.Requirements() {
+		if r.MetadataOnly && !strings.HasPrefix(requirement.Field, "metadata.") {
+			faults = append(faults, field.Invalid(path, r.FieldSelector, "with metadataOnly: true no field but those of metadata is known"))
+		}
 	}
 	return faults
 }
@@ -211,6 +221,20 @@ func (v View) validate(path *field.Path) (faults field.ErrorList) {
 	return faults
 }
 
+// validateAs also refuses another projection than an earlier one of the same kind, since a kind is watched in one way.
+func (p Projection) validateAs(path *field.Path, earlier map[GroupVersionKind]Projection, kind GroupVersionKind) field.ErrorList {
+	faults := p.validate(path)
+	if before, ok := earlier[kind]; ok && !p.equal(before) {
+		return append(faults, field.Invalid(path, kind.String(), "fields, ignore and metadataOnly must be the same wherever the kind is related"))
+	}
+	earlier[kind] = p
+	return faults
+}
+
+func (p Projection) equal(other Projection) bool {
+	return slices.Equal(p.Fields, other.Fields) && slices.Equal(p.Ignore, other.Ignore) && p.MetadataOnly == other.MetadataOnly
+}
+
 func validateSelector(path *field.Path, selector *LabelSelector) field.ErrorList {
 	if selector == nil {
 		return nil
@@ -223,9 +247,11 @@ func validateSelector(path *field.Path, selector *LabelSelector) field.ErrorList
 
 func (r Related) validate(path *field.Path) field.ErrorList {
 	var faults field.ErrorList
+	projections := map[GroupVersionKind]Projection{}
 	for i, rule := range r.Rules {
 		item := path.Child("rules").Index(i)
 		faults = append(faults, rule.validate(item)...)
+		faults = append(faults, rule.validateAs(item, projections, rule.GroupVersionKind)...)
 		faults = append(faults, validateNamespaces(item.Child("namespace"), rule.Namespace)...)
 		if rule.Namespace == "*" && rule.Names != nil {
 			faults = append(faults, field.Invalid(item.Child("names"), rule.Names, "exclude all namespaces: name the namespace, or select by labels"))
@@ -241,6 +267,7 @@ func (r Related) validate(path *field.Path) field.ErrorList {
 	for i, allowed := range r.Allow {
 		item := path.Child("allow").Index(i)
 		faults = append(faults, allowed.validate(item)...)
+		faults = append(faults, allowed.validateAs(item, projections, allowed.GroupVersionKind)...)
 		faults = append(faults, validateNamespaces(item.Child("namespaces"), allowed.Namespaces...)...)
 	}
 	return faults

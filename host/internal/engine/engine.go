@@ -56,6 +56,7 @@ type Engine struct {
 	runtime *guest.Runtime
 	modules map[string]*module // by controller
 	kinds   *kinds
+	mapper  *mapper
 	events  *events
 	client  *kube.Client
 	cache   *kube.Cache
@@ -64,7 +65,9 @@ type Engine struct {
 	// cacheDir is where compiled modules and outcomes are kept.
 	cacheDir string
 	idler    idler
-	report   *reporter // nil if there is to be none
+	// relatedIdle replaces the constant of that name, for tests.
+	relatedIdle time.Duration
+	report      *reporter // nil if there is to be none
 	// loading is done when all modules are loaded.
 	loading sync.WaitGroup
 }
@@ -81,12 +84,13 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 		return nil, fmt.Errorf("cannot set up the connection to the cluster: %w", err)
 	}
 	e := &Engine{manager: mgr, config: conf, log: options.Log, cacheDir: options.CacheDir}
-	if e.client, err = kube.NewClient(cluster, mgr.GetHTTPClient(), mgr.GetRESTMapper()); err != nil {
+	e.mapper = &mapper{cluster: cluster, httpClient: mgr.GetHTTPClient()}
+	if e.client, err = kube.NewClient(cluster, mgr.GetHTTPClient(), e.mapper); err != nil {
 		return nil, err
 	}
 	e.cache = kube.NewCache(e.client, reconcile.IndexKeys)
 	e.cache.OnError = (&watchReport{log: options.Log}).report
-	if e.kinds, err = newKinds(cluster, mgr); err != nil {
+	if e.kinds, err = newKinds(cluster, mgr, e.mapper); err != nil {
 		return nil, err
 	}
 	if options.ReportLeftovers {
@@ -140,7 +144,8 @@ func (e *Engine) register() error {
 		}
 	}
 	for _, entry := range e.config.Controllers {
-		if err := e.manager.Add(&runner{engine: e, entry: entry, module: e.modules[entry.Name]}); err != nil {
+		module := e.modules[entry.Name]
+		if err := e.manager.Add(&runner{e, entry, module, module.digest, e.events.recorder(entry.Name)}); err != nil {
 			return fmt.Errorf("cannot add controller %s: %w", entry.Name, err)
 		}
 	}

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
@@ -33,23 +35,24 @@ const (
 
 // kinds finds out how the cluster serves kinds.
 type kinds struct {
-	mapper    meta.RESTMapper
+	mapper    *mapper
 	discovery *discovery.DiscoveryClient
 }
 
-func newKinds(cluster *rest.Config, mgr manager.Manager) (*kinds, error) {
+func newKinds(cluster *rest.Config, mgr manager.Manager, mapper *mapper) (*kinds, error) {
 	client, err := discovery.NewDiscoveryClientForConfigAndClient(cluster, mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up discovery: %w", err)
 	}
-	return &kinds{mapper: mgr.GetRESTMapper(), discovery: client}, nil
+	return &kinds{mapper: mapper, discovery: client}, nil
 }
 
-// wait returns the kinds as the cluster serves them, as soon as it serves all.
-func (k *kinds) wait(ctx context.Context, log logr.Logger, wanted []config.GroupVersionKind) ([]reconcile.Kind, error) {
+// wait returns the kinds as the cluster serves them, as soon as it serves all. The log and the metrics of the controller say
+// what it waits for.
+func (k *kinds) wait(ctx context.Context, log logr.Logger, controller string, wanted []config.GroupVersionKind) ([]reconcile.Kind, error) {
 	found := make([]reconcile.Kind, 0, len(wanted))
 	for _, kind := range wanted {
-		served, err := k.waitOne(ctx, log, kind)
+		served, err := k.waitOne(ctx, log, controller, kind)
 		if err != nil {
 			return nil, err
 		}
@@ -58,8 +61,10 @@ func (k *kinds) wait(ctx context.Context, log logr.Logger, wanted []config.Group
 	return found, nil
 }
 
-func (k *kinds) waitOne(ctx context.Context, log logr.Logger, wanted config.GroupVersionKind) (reconcile.Kind, error) {
+func (k *kinds) waitOne(ctx context.Context, log logr.Logger, controller string, wanted config.GroupVersionKind) (reconcile.Kind, error) {
 	var said time.Time
+	missing := missingKinds.WithLabelValues(controller, wanted.Kind, wanted.APIVersion)
+	defer missing.Set(0)
 	for {
 		kind, err := k.find(ctx, wanted.Schema())
 		if err == nil {
@@ -68,6 +73,7 @@ func (k *kinds) waitOne(ctx context.Context, log logr.Logger, wanted config.Grou
 			}
 			return kind, nil
 		}
+		missing.Set(1)
 		if time.Since(said) > kindReminder {
 			log.Info(waiting(err), "kind", wanted.String(), "reason", err.Error())
 			said = time.Now()
@@ -93,20 +99,35 @@ func (k *kinds) find(ctx context.Context, gvk schema.GroupVersionKind) (reconcil
 		return reconcile.Kind{}, err
 	}
 	kind := reconcile.Kind{GroupVersionKind: gvk, Namespaced: mapping.Scope.Name() == meta.RESTScopeNameNamespace}
-	kind.Status, err = k.status(ctx, gvk, mapping.Resource.Resource)
+	served, err := k.served(kind, mapping.Resource.Resource)
+	if err != nil {
+		return reconcile.Kind{}, err
+	}
+	kind.Status, err = k.status(ctx, gvk, mapping.Resource.Resource, served)
 	return kind, err
 }
 
+// served returns the resources of a kind's version, and sees to it that the kind is among them just as the mapper has it,
+// which does not notice when a kind goes or comes back in another form.
+func (k *kinds) served(kind reconcile.Kind, resource string) ([]metav1.APIResource, error) {
+	version := kind.GroupVersion()
+	list, err := k.discovery.ServerResourcesForGroupVersion(version.String())
+	gone := apierrors.IsNotFound(err)
+	if err != nil && !gone {
+		return nil, fmt.Errorf("cannot ask the cluster for the resources of %s: %w", version, err)
+	}
+	if !gone && slices.ContainsFunc(list.APIResources, func(candidate metav1.APIResource) bool {
+		return candidate.Name == resource && candidate.Kind == kind.Kind && candidate.Namespaced == kind.Namespaced
+	}) {
+		return list.APIResources, nil
+	}
+	k.mapper.forget()
+	return nil, &meta.NoKindMatchError{GroupKind: kind.GroupKind(), SearchedVersions: []string{kind.Version}}
+}
+
 // status says how a kind has its status: the subresource from discovery, the conditions' fields from its schema.
-func (k *kinds) status(ctx context.Context, gvk schema.GroupVersionKind, resource string) (apply.StatusOptions, error) {
-	var options apply.StatusOptions
-	served, err := k.discovery.ServerResourcesForGroupVersion(gvk.GroupVersion().String())
-	if err != nil {
-		return options, fmt.Errorf("cannot ask the cluster for the resources of %s: %w", gvk.GroupVersion(), err)
-	}
-	for _, candidate := range served.APIResources {
-		options.Subresource = options.Subresource || candidate.Name == resource+"/status"
-	}
+func (k *kinds) status(ctx context.Context, gvk schema.GroupVersionKind, resource string, served []metav1.APIResource) (options apply.StatusOptions, err error) {
+	options.Subresource = slices.ContainsFunc(served, func(candidate metav1.APIResource) bool { return candidate.Name == resource+"/status" })
 	if !options.Subresource {
 		return options, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
@@ -25,6 +26,7 @@ var cluster *rest.Config
 func TestMain(m *testing.M) {
 	os.Exit(clustertest.Run(m, "testdata/crds.yaml", func(config *rest.Config) error {
 		cluster = config
+		log.SetLogger(logr.Discard())
 		return nil
 	}))
 }
@@ -35,7 +37,7 @@ func kindsOf(t *testing.T) *kinds {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds, err := newKinds(cluster, mgr)
+	kinds, err := newKinds(cluster, mgr, &mapper{cluster: cluster, httpClient: mgr.GetHTTPClient()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +141,7 @@ func TestWaitForKindEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	wanted := []config.GroupVersionKind{{APIVersion: "none.test/v1", Kind: "None"}}
-	if _, err := kindsOf(t).wait(ctx, logr.Discard(), wanted); !errors.Is(err, context.Canceled) {
+	if _, err := kindsOf(t).wait(ctx, logr.Discard(), "c", wanted); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want %v", err, context.Canceled)
 	}
 }

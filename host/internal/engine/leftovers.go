@@ -115,7 +115,7 @@ func usable(resource metav1.APIResource) bool {
 func leftoversOf(object *kube.Object, conf *config.Config) (found []Leftover) {
 	controller, ok := provenChild(object)
 	if ok {
-		if why := notLookedAfter(conf, controller, object, (*config.Controller).OwnedKinds, "own"); why != "" {
+		if why := notLookedAfter(conf, controller, object, ownsChild, "own"); why != "" {
 			found = append(found, Leftover{Object: object, Controller: controller, Why: why})
 		}
 	}
@@ -124,8 +124,7 @@ func leftoversOf(object *kube.Object, conf *config.Config) (found []Leftover) {
 		if !ok {
 			continue
 		}
-		reconciled := (*config.Controller).ForKinds
-		if why := notLookedAfter(conf, controller, object, reconciled, "reconcile"); why != "" {
+		if why := notLookedAfter(conf, controller, object, reconcilesObject, "reconcile"); why != "" {
 			found = append(found, Leftover{Object: object, Controller: controller, Held: true, Why: why})
 		}
 	}
@@ -143,8 +142,9 @@ func provenChild(object *kube.Object) (controller string, ok bool) {
 	return controller, refers || object.Manages(apply.FieldManager(controller), "")
 }
 
-// notLookedAfter says why a controller does not look after an object, and is empty if it does.
-func notLookedAfter(conf *config.Config, controller string, object *kube.Object, kinds func(*config.Controller) []config.GroupVersionKind, verb string) string {
+// notLookedAfter says why a controller does not look after an object, and is empty if it does. looks says whether it looks
+// after objects of a kind, and in the object's namespace.
+func notLookedAfter(conf *config.Config, controller string, object *kube.Object, looks func(*config.Controller, *kube.Object) (kind, namespace bool), verb string) string {
 	if conf == nil {
 		return stateOf(object)
 	}
@@ -153,14 +153,44 @@ func notLookedAfter(conf *config.Config, controller string, object *kube.Object,
 		if entry.Name != controller {
 			continue
 		}
-		for _, kind := range kinds(entry) {
-			if kind.Schema().GroupKind() == object.Kind.GroupKind() {
-				return ""
-			}
+		switch kind, namespace := looks(entry, object); {
+		case !kind:
+			return fmt.Sprintf("controller %s does not %s kind %s", controller, verb, object.Kind.Kind)
+		case !namespace:
+			return fmt.Sprintf("controller %s does not %s kind %s in namespace %s", controller, verb, object.Kind.Kind, object.Namespace)
+		default:
+			return ""
 		}
-		return fmt.Sprintf("controller %s does not %s kind %s", controller, verb, object.Kind.Kind)
 	}
 	return fmt.Sprintf("there is no controller %s in the config", controller)
+}
+
+// ownsChild says whether a controller owns children like this one. A child with an owner reference is in its owner's
+// namespace, wherever that is, and goes with the owner.
+func ownsChild(entry *config.Controller, child *kube.Object) (kind, namespace bool) {
+	for i := range entry.Owns {
+		if entry.Owns[i].Schema().GroupKind() == child.Kind.GroupKind() {
+			_, owner, _ := apply.ClaimedBy(child)
+			refers := slices.ContainsFunc(child.Owners, func(o kube.Owner) bool { return o.UID == owner })
+			return true, refers || isAmong(entry.OwnedNamespaces(&entry.Owns[i]), child.Namespace)
+		}
+	}
+	return false, false
+}
+
+func reconcilesObject(entry *config.Controller, object *kube.Object) (kind, namespace bool) {
+	for i := range entry.For {
+		if entry.For[i].Schema().GroupKind() == object.Kind.GroupKind() {
+			alone := &config.Controller{For: entry.For[i : i+1]}
+			return true, isAmong(alone.ReconciledNamespaces(), object.Namespace)
+		}
+	}
+	return false, false
+}
+
+// isAmong says whether a namespace is among others, of which nil stands for all.
+func isAmong(namespaces []string, namespace string) bool {
+	return namespaces == nil || namespace == "" || slices.Contains(namespaces, namespace)
 }
 
 func stateOf(object *kube.Object) string {

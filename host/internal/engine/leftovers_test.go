@@ -36,6 +36,10 @@ func TestLeftoversOf(t *testing.T) {
 	}}
 	dropped := &config.Config{Controllers: []config.Controller{{Name: "site"}}}
 	removed := &config.Config{Controllers: []config.Controller{{Name: "page"}}}
+	confined := &config.Config{Controllers: []config.Controller{{
+		Name: "site", Owns: owning.Controllers[0].Owns,
+		For: []config.Reconciled{{GroupVersionKind: config.GroupVersionKind{APIVersion: "v1", Kind: "ConfigMap"}, Namespaces: []string{"other"}}},
+	}}}
 	cases := map[string]struct {
 		metadata string
 		config   *config.Config
@@ -54,7 +58,16 @@ func TestLeftoversOf(t *testing.T) {
 			map[string]bool{"controller site does not own kind ConfigMap": false},
 		},
 		"a child that is looked after": {claimed + `, ` + managed, owning, nil},
-		"a mark without a proof":       {claimed, removed, nil},
+		"a child in a namespace that is not looked at any more": {
+			claimed + `, ` + managed, confined,
+			map[string]bool{"controller site does not own kind ConfigMap in namespace default": false},
+		},
+		"a child that goes with its owner": {claimed + `, "ownerReferences": [` + owner + `]`, confined, nil},
+		"a finalizer in such a namespace": {
+			`"finalizers": ["wasmloop.dev/site"]`, confined,
+			map[string]bool{"controller site does not reconcile kind ConfigMap in namespace default": true},
+		},
+		"a mark without a proof": {claimed, removed, nil},
 		"the mark of another object": {
 			`"annotations": {"wasmloop.dev/owned-by": "site/7/ConfigMap/default/b"}, ` + managed, removed, nil,
 		},

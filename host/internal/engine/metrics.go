@@ -37,6 +37,14 @@ var (
 		Name: "wasmloop_watch_errors_total",
 		Help: "Times that a kind could not be listed or watched.",
 	}, []string{"kind", "api_version"})
+	running = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "wasmloop_controller_running",
+		Help: "1 for each controller that runs, 0 for one that waits for its kinds.",
+	}, []string{"controller"})
+	missingKinds = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "wasmloop_missing_kinds",
+		Help: "1 for each kind that a controller waits for, 0 for one that it has waited for.",
+	}, []string{"controller", "kind", "api_version"})
 	moduleInfo = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "wasmloop_module_info",
 		Help: "1 for each loaded module, with its digest, its tier, and how its instances are put back after a call.",
@@ -44,7 +52,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, failing, failingWatches, moduleInfo)
+	metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, failing, failingWatches, running, missingKinds, moduleInfo)
 }
 
 // measured counts and times the calls of a module.

@@ -197,7 +197,7 @@ func TestOutcomesCannotBeKept(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "outcomes"), nil, 0o600); err != nil { // no folder
 		t.Fatal(err)
 	}
-	r := &runner{engine: &Engine{cacheDir: dir}, entry: remembering, module: &module{digest: "digest"}}
+	r := &runner{engine: &Engine{cacheDir: dir}, entry: remembering, digest: "digest"}
 	said := ""
 	log := funcr.New(func(_, line string) { said += line }, funcr.Options{})
 	if r.outcomes(log) != nil || !strings.Contains(said, "not remembered") {
@@ -210,9 +210,9 @@ func TestNoOutcomes(t *testing.T) {
 	clock := remembering
 	clock.Clock = true
 	cases := map[string]runner{
-		"no cache folder": {engine: &Engine{}, entry: remembering, module: &module{digest: "digest"}},
-		"no module":       {engine: &Engine{cacheDir: t.TempDir()}, entry: remembering, module: &module{}},
-		"a clock":         {engine: &Engine{cacheDir: t.TempDir()}, entry: clock, module: &module{digest: "digest"}},
+		"no cache folder": {engine: &Engine{}, entry: remembering, digest: "digest"},
+		"no module":       {engine: &Engine{cacheDir: t.TempDir()}, entry: remembering},
+		"a clock":         {engine: &Engine{cacheDir: t.TempDir()}, entry: clock, digest: "digest"},
 	}
 	for name, r := range cases {
 		t.Run(name, func(t *testing.T) {

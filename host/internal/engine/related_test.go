@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -33,10 +32,14 @@ import (
 var (
 	configMaps = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
 	secrets    = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+	late       = schema.GroupVersionKind{Group: "engine.test", Version: "v1", Kind: "Late"}
 )
 
 // patience is how long a test waits for what must happen: far longer than it takes, since machines differ.
 const patience = 60 * time.Second
+
+// idleInTests is long after the last reconcile of a test has asked for related objects.
+const idleInTests = 500 * time.Millisecond
 
 // eventually tries until there is no error.
 func eventually(t *testing.T, try func() error) {
@@ -50,59 +53,53 @@ func eventually(t *testing.T, try func() error) {
 	t.Fatalf("after %s still: %v", patience, err)
 }
 
-// room is a namespace with a controller for its Moderns, wired as the engine does it but for the sandbox. What a Modern asks
-// for is in its annotation, and what it was shown last is remembered.
+// room is a namespace with a controller for its Moderns, which the engine runs, with a module of the test's. What a Modern
+// asks for is in its annotation, and what it was shown last is remembered.
 type room struct {
 	t         *testing.T
 	namespace string
 	api       client.Client
 	engine    *Engine
-	related   *related
+	runner    *runner
 
 	mu    sync.Mutex
 	shown map[string]string // the versions of the ConfigMaps that a Modern was shown last, by its name
-	calls map[string]int
-	fail  map[string]string // the events of the host, by the object's name
+	last  map[string]*abi.Request
+	// answer replaces the answer that a Modern asks for.
+	answer func(request *abi.Request) string
+	calls  map[string]int
+	fail   map[string]string // the events of the host, by the object's name
 }
 
-// newRoom starts the controller with the rights that as has.
-func newRoom(t *testing.T, as *rest.Config) *room {
+// newRoom starts the controller with the rights that as has. change, if there is any, changes its config.
+func newRoom(t *testing.T, as *rest.Config, change ...func(namespace string, entry *config.Controller)) *room {
 	t.Helper()
-	r := &room{t: t, shown: map[string]string{}, calls: map[string]int{}, fail: map[string]string{}}
+	r := &room{t: t, shown: map[string]string{}, last: map[string]*abi.Request{}, calls: map[string]int{}, fail: map[string]string{}}
 	var err error
 	if r.api, err = client.New(cluster, client.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	r.namespace = r.create("", `{apiVersion: v1, kind: Namespace, metadata: {generateName: engine-}}`).GetName()
 	r.engine = engineOf(t, as)
-	conf := config.Controller{Name: "follower", Workers: 2, For: []config.Reconciled{{
+	entry := config.Controller{Name: "follower", Workers: 2, Resync: "10h", For: []config.Reconciled{{
 		GroupVersionKind: config.GroupVersionKind{APIVersion: "engine.test/v1", Kind: "Modern"}, Namespaces: []string{r.namespace},
+	}}, Related: config.Related{Allow: []config.AllowedRelated{
+		{GroupVersionKind: kindOf(configMaps)}, {GroupVersionKind: kindOf(secrets)}, {GroupVersionKind: kindOf(late)},
 	}}}
-	run := &runner{engine: r.engine, entry: conf}
-	r.related = &related{Cache: r.engine.cache, runner: run, ctx: t.Context(), followed: map[schema.GroupVersionKind]*followedKind{}}
-	kind := reconcile.Kind{GroupVersionKind: modern, Namespaced: true}
-	options := reconcile.RelatedOptions{Reader: r.related, Allow: []reconcile.AllowedRelated{
-		{Kind: configMaps}, {Kind: secrets}, {Kind: schema.GroupVersionKind{Group: "engine.test", Version: "v1", Kind: "Late"}},
-	}}
-	reconcilers := dispatcher{modern: reconcile.New(
-		reconcile.Controller{Name: "follower", For: kind, Selector: reconcile.Selector{Namespaces: []string{r.namespace}}, Related: options},
-		reconcile.ModuleFunc(r.call), r.engine.cache, apply.New("follower", r.engine.cache, r.engine.client, apply.Options{}), r,
-	)}
-	controller, err := controller.NewTypedUnmanaged("follower", run.options(reconcilers))
-	if err != nil {
-		t.Fatal(err)
+	for _, change := range change {
+		change(r.namespace, &entry)
 	}
-	r.related.run, r.related.reconcilers = controller, reconcilers
-	if err := run.watch(t.Context(), controller, []reconcile.Kind{kind}, nil, reconcilers); err != nil {
-		t.Fatal(err)
-	}
+	r.runner = &runner{engine: r.engine, entry: entry, module: reconcile.ModuleFunc(r.call), recorder: r}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- controller.Start(ctx) }()
+	go func() { ended <- r.runner.Start(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+		if left := r.engine.cache.Selections(); len(left) > 0 {
+			t.Errorf("a controller that has ended leaves watches behind: %v", left)
 		}
 	})
 	return r
@@ -115,14 +112,15 @@ func engineOf(t *testing.T, as *rest.Config) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Engine{manager: mgr}
-	if e.kinds, err = newKinds(as, mgr); err != nil {
+	e := &Engine{manager: mgr, mapper: &mapper{cluster: as, httpClient: mgr.GetHTTPClient()}}
+	if e.kinds, err = newKinds(as, mgr, e.mapper); err != nil {
 		t.Fatal(err)
 	}
-	if e.client, err = kube.NewClient(as, mgr.GetHTTPClient(), mgr.GetRESTMapper()); err != nil {
+	if e.client, err = kube.NewClient(as, mgr.GetHTTPClient(), e.mapper); err != nil {
 		t.Fatal(err)
 	}
 	e.cache = kube.NewCache(e.client, reconcile.IndexKeys)
+	e.relatedIdle = idleInTests
 	return e
 }
 
@@ -157,6 +155,10 @@ func (r *room) call(_ context.Context, encoded []byte, _ func(abi.Level, string)
 	defer r.mu.Unlock()
 	r.shown[object.Metadata.Name] = strings.Join(shown, " ")
 	r.calls[object.Metadata.Name]++
+	r.last[object.Metadata.Name] = request
+	if r.answer != nil {
+		return []byte(r.answer(request)), nil
+	}
 	return []byte(`{"related":[` + object.Metadata.Annotations["asks"] + `]}`), nil
 }
 
@@ -167,12 +169,18 @@ func (r *room) Event(object *kube.Object, _, reason, message string) {
 	r.fail[object.Name] = reason + ": " + message
 }
 
-func (r *room) create(namespace, text string) *unstructured.Unstructured {
-	r.t.Helper()
+func objectOf(t *testing.T, text string) *unstructured.Unstructured {
+	t.Helper()
 	object := &unstructured.Unstructured{}
 	if err := yaml.Unmarshal([]byte(text), &object.Object); err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
+	return object
+}
+
+func (r *room) create(namespace, text string) *unstructured.Unstructured {
+	r.t.Helper()
+	object := objectOf(r.t, text)
 	object.SetNamespace(namespace)
 	if err := r.api.Create(r.t.Context(), object); err != nil {
 		r.t.Fatal(err)
@@ -206,6 +214,23 @@ func (r *room) sees(name, want string) {
 		defer r.mu.Unlock()
 		if got, called := r.shown[name]; !called || got != want {
 			return fmt.Errorf("%s has seen %q (is it called? %t), want %q", name, got, called, want)
+		}
+		return nil
+	})
+}
+
+// seesOf waits until a Modern was shown so many related objects of a kind.
+func (r *room) seesOf(name string, kind schema.GroupVersionKind, want int) {
+	r.t.Helper()
+	eventually(r.t, func() error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		request := r.last[name]
+		if request == nil {
+			return fmt.Errorf("%s was not called yet", name)
+		}
+		if found, asked := request.Related[abi.KindKey(kind.GroupVersion().String(), kind.Kind)]; !asked || len(found) != want {
+			return fmt.Errorf("%s was shown %v, want %d of %s", name, request.Related, want, kind.Kind)
 		}
 		return nil
 	})
@@ -285,6 +310,9 @@ func TestFollowWhatCannotBeHad(t *testing.T) {
 	if err := r.engine.ready(nil); err != nil {
 		t.Errorf("what cannot be had makes the host not ready: %v", err)
 	}
+	if got := gauge(t, missingKinds.WithLabelValues("follower", "Late", "engine.test/v1")); got != 1 {
+		t.Errorf("the metrics say %v of the kind that is waited for, want 1", got)
+	}
 	r.create("", `
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -295,15 +323,9 @@ spec:
   names: {kind: Late, plural: late, singular: late}
   versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
 `)
-	eventually(t, func() error {
-		followed := r.related.kind(schema.GroupVersionKind{Group: "engine.test", Version: "v1", Kind: "Late"})
-		followed.mu.Lock()
-		defer followed.mu.Unlock()
-		if followed.source == nil || !followed.source.synced() {
-			return fmt.Errorf("kind Late is not watched yet")
-		}
-		return nil
-	})
+	r.seesOf("late", late, 0)
+	r.create(r.namespace, `{apiVersion: engine.test/v1, kind: Late, metadata: {name: x}}`)
+	r.seesOf("late", late, 1)
 }
 
 // restricted returns a config of somebody who may do all to the kinds of this test, and read ConfigMaps.
@@ -348,15 +370,20 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: restricted}]
 
 // TestFollowPatience fails at once where others have waited in vain for the first list.
 func TestFollowPatience(t *testing.T) {
-	source := &watchSource{kind: configMaps, synced: func() bool { return false }}
+	e := engineOf(t, cluster)
+	watch, err := e.cache.Watch(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := false
 	r := &related{followed: map[schema.GroupVersionKind]*followedKind{
-		configMaps: {source: source, namespaced: true, patience: time.Now().Add(-time.Second)},
+		configMaps: {watch: watch, synced: func() bool { return there }, namespaced: true, patience: time.Now().Add(-time.Second)},
 	}}
-	if _, err := r.Follow(t.Context(), configMaps); err == nil || !strings.Contains(err.Error(), "the objects of kind ConfigMap cannot be listed") {
+	if _, err := r.follow(t.Context(), configMaps); err == nil || !strings.Contains(err.Error(), "the objects of kind ConfigMap cannot be listed") {
 		t.Errorf("got the error %v", err)
 	}
-	source.synced = func() bool { return true }
-	if namespaced, err := r.Follow(t.Context(), configMaps); err != nil || !namespaced {
+	there = true
+	if namespaced, err := r.follow(t.Context(), configMaps); err != nil || !namespaced {
 		t.Errorf("it is there now: got %t, %v", namespaced, err)
 	}
 }
@@ -446,7 +473,9 @@ func TestRelatedHandler(t *testing.T) {
 // pretender is a cache in which each Modern is there, and nothing else.
 type pretender struct{ *related }
 
-func (*pretender) Follow(context.Context, schema.GroupVersionKind) (bool, error) { return true, nil }
+func (*pretender) Follow(context.Context, schema.GroupVersionKind, types.NamespacedName) (bool, error) {
+	return true, nil
+}
 
 func (*pretender) Get(_ context.Context, id kube.ID) (*kube.Object, error) {
 	return &kube.Object{
@@ -461,34 +490,4 @@ func (*pretender) ByIndex(context.Context, schema.GroupVersionKind, string) ([]*
 
 func (*pretender) InNamespace(context.Context, schema.GroupVersionKind, string) ([]*kube.Object, error) {
 	return nil, nil
-}
-
-// TestWatchNamespaces wakes the objects of a namespace whose labels change.
-func TestWatchNamespaces(t *testing.T) {
-	r := newRoom(t, cluster)
-	r.modern("a", "")
-	r.sees("a", "")
-	run := &runner{engine: r.engine, entry: config.Controller{Name: "c", For: []config.Reconciled{
-		{GroupVersionKind: config.GroupVersionKind{APIVersion: "engine.test/v1", Kind: "Modern"}, NamespaceSelector: &config.LabelSelector{}},
-		{GroupVersionKind: config.GroupVersionKind{APIVersion: "engine.test/v1", Kind: "Plain"}},
-	}}}
-	if !run.selectsNamespaces() || (&runner{entry: config.Controller{For: run.entry.For[1:]}}).selectsNamespaces() {
-		t.Error("one selects namespaces, the other does not")
-	}
-	source := run.watchNamespaces(t.Context(), []reconcile.Kind{{GroupVersionKind: modern, Namespaced: true}, {GroupVersionKind: plain}})
-	queue := priorityqueue.New[key]("test")
-	defer queue.ShutDown()
-	if err := source.Start(t.Context(), queue); err != nil {
-		t.Fatal(err)
-	}
-	// Other tests have their namespaces in the same cluster, and objects in them.
-	for {
-		item, shutdown := queue.Get()
-		if queue.Done(item); shutdown || item == (key{modern, types.NamespacedName{Namespace: r.namespace, Name: "a"}}) {
-			break
-		}
-		if item.GroupVersionKind != modern {
-			t.Errorf("%s is woken, which selects no namespaces", item)
-		}
-	}
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -33,7 +32,10 @@ type key struct {
 type runner struct {
 	engine *Engine
 	entry  config.Controller
-	module *module
+	module reconcile.Module
+	// digest is the module's, empty if it is not known.
+	digest   string
+	recorder reconcile.Recorder
 }
 
 // NeedLeaderElection is true: only one host may write.
@@ -52,7 +54,7 @@ func (r *runner) Start(ctx context.Context) error {
 }
 
 func (r *runner) run(ctx context.Context, log logr.Logger) error {
-	fors, err := r.engine.kinds.wait(ctx, log, r.entry.ForKinds())
+	fors, err := r.engine.kinds.wait(ctx, log, r.entry.Name, r.entry.ForKinds())
 	if err != nil {
 		return err
 	}
@@ -67,8 +69,17 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 		go func() { remembered.keep(keeping); close(kept) }()
 		defer func() { stop(); <-kept }()
 	}
-	follows := &related{Cache: r.engine.cache, runner: r, ctx: ctx, followed: map[schema.GroupVersionKind]*followedKind{}}
-	reconcilers, err := r.reconcilers(fors, owned, remembered, follows)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	w, err := r.plan(ctx, fors, owned)
+	if err != nil {
+		return err
+	}
+	watches := kube.Watches{}
+	defer watches.Close()
+	follows := newRelated(ctx, r)
+	defer follows.close()
+	reconcilers, err := r.reconcilers(w, watches, fors, owned, remembered, follows)
 	if err != nil {
 		return err
 	}
@@ -76,19 +87,27 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	follows.run, follows.reconcilers = run, reconcilers
-	if err := r.watch(ctx, run, fors, owned, reconcilers); err != nil {
+	follows.reconcilers = reconcilers
+	if err := run.Watch(follows); err != nil {
 		return err
 	}
-	return run.Start(ctx)
+	if err := r.open(w, run, fors, reconcilers, watches, cancel); err != nil { //nolint:contextcheck // other controllers may share what is watched, and outlive this one
+		return err
+	}
+	running.WithLabelValues(r.entry.Name).Set(1)
+	defer running.WithLabelValues(r.entry.Name).Set(0)
+	if err := run.Start(ctx); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
 }
 
 // outcomes opens the controller's outcomes, nil if none are kept. A controller runs without them, too.
 func (r *runner) outcomes(log logr.Logger) *outcomes {
-	if r.engine.cacheDir == "" || r.module.digest == "" || r.entry.Clock {
+	if r.engine.cacheDir == "" || r.digest == "" || r.entry.Clock {
 		return nil
 	}
-	remembered, err := openOutcomes(r.engine.cacheDir, r.entry, r.module.digest, log)
+	remembered, err := openOutcomes(r.engine.cacheDir, r.entry, r.digest, log)
 	if err != nil {
 		log.Error(err, "outcomes are not remembered; each start takes longer")
 		return nil
@@ -97,7 +116,7 @@ func (r *runner) outcomes(log logr.Logger) *outcomes {
 }
 
 // reconcilers returns a Reconciler for each of the kinds that are reconciled.
-func (r *runner) reconcilers(fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes, follows *related) (dispatcher, error) {
+func (r *runner) reconcilers(w watches, cache kube.Watches, fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes, follows *related) (dispatcher, error) {
 	times, err := timesOf(&r.entry)
 	if err != nil {
 		return nil, err
@@ -108,20 +127,17 @@ func (r *runner) reconcilers(fors []reconcile.Kind, owned []reconcile.OwnedKind,
 	for _, kind := range owned {
 		options.Kinds[kind.GroupVersionKind] = kind.Options
 	}
-	applier := apply.New(r.entry.Name, r.engine.cache, r.engine.client, options)
+	module := measured(r.entry.Name, contained(r.entry.Name, r.engine.idler.watching(r.module), r.engine.log))
+	applier := apply.New(r.entry.Name, cache, r.engine.client, options)
 	byKind := dispatcher{}
 	for i, kind := range fors {
-		selector, err := selectorFor(&r.entry.For[i])
-		if err != nil {
-			return nil, err
-		}
 		controller := reconcile.Controller{
 			Name:     r.entry.Name,
 			For:      kind,
-			Selector: selector,
-			View:     reconcile.View(r.entry.For[i].View),
+			Selector: w.fors[i].selector,
+			View:     viewOf(r.entry.For[i].Projection),
 			Owns:     owned,
-			Related:  follows.options(r.entry.Related),
+			Related:  follows.options(kind.GroupVersionKind, r.entry.Related),
 			Clock:    r.entry.Clock,
 			Finalize: r.entry.Finalize,
 			Settings: r.entry.Settings,
@@ -130,9 +146,21 @@ func (r *runner) reconcilers(fors []reconcile.Kind, owned []reconcile.OwnedKind,
 		if remembered != nil {
 			controller.Outcomes = remembered
 		}
-		byKind[kind.GroupVersionKind] = reconcile.New(controller, measured(r.entry.Name, contained(r.entry.Name, r.engine.idler.watching(r.module), r.engine.log)), r.engine.cache, applier, r.engine.events.recorder(r.entry.Name))
+		if w.fors[i].partial {
+			controller.Live = r.engine.client.Get
+		}
+		byKind[kind.GroupVersionKind] = reconcile.New(controller, module, cache, applier, r.recorder)
 	}
 	return byKind, nil
+}
+
+// viewOf returns what a module sees of a kind.
+func viewOf(projection config.Projection) reconcile.View {
+	view := reconcile.View(projection.View)
+	if projection.MetadataOnly && len(view.Fields) == 0 {
+		view.Fields = []string{"metadata"}
+	}
+	return view
 }
 
 // dispatcher gives each object to the Reconciler of its kind. It is a controller-runtime reconciler.
@@ -171,29 +199,9 @@ func (r *runner) options(reconcilers dispatcher) controller.TypedOptions[key] {
 	}
 }
 
-// watch has the controller woken by events of the objects that it reconciles and of their children.
-func (r *runner) watch(ctx context.Context, run controller.TypedController[key], fors []reconcile.Kind, owned []reconcile.OwnedKind, reconcilers dispatcher) error {
-	for _, kind := range fors {
-		if err := run.Watch(r.engine.source(ctx, kind.GroupVersionKind, forHandler())); err != nil {
-			return fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
-		}
-	}
-	if r.selectsNamespaces() {
-		if err := run.Watch(r.watchNamespaces(ctx, fors)); err != nil {
-			return fmt.Errorf("cannot watch namespaces: %w", err)
-		}
-	}
-	for _, kind := range owned {
-		if err := run.Watch(r.engine.source(ctx, kind.GroupVersionKind, ownedHandler(fors, reconcilers.seen))); err != nil {
-			return fmt.Errorf("cannot watch %s: %w", kind.Kind.Kind, err)
-		}
-	}
-	return nil
-}
-
 // owned returns the kinds that children may have, as soon as the cluster serves all.
 func (r *runner) owned(ctx context.Context, log logr.Logger) ([]reconcile.OwnedKind, error) {
-	kinds, err := r.engine.kinds.wait(ctx, log, r.entry.OwnedKinds())
+	kinds, err := r.engine.kinds.wait(ctx, log, r.entry.Name, r.entry.OwnedKinds())
 	if err != nil {
 		return nil, err
 	}

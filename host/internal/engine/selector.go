@@ -40,15 +40,15 @@ func selectorFor(entry *config.Reconciled) (selector reconcile.Selector, err err
 	return selector, nil
 }
 
-// watchNamespaces has the objects of a namespace looked at again when its labels may have made a difference.
-func (r *runner) watchNamespaces(ctx context.Context, fors []reconcile.Kind) *watchSource {
-	return r.engine.source(ctx, reconcile.NamespaceKind, handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, namespace *kube.Object) []key {
+// namespaceHandler has the objects of a namespace looked at again when its labels may have made a difference.
+func (r *runner) namespaceHandler(fors []reconcile.Kind, watches kube.Watches) eventHandler {
+	return handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, namespace *kube.Object) []key {
 		var woken []key
 		for i, kind := range fors {
 			if r.entry.For[i].NamespaceSelector == nil {
 				continue
 			}
-			objects, err := r.engine.cache.InNamespace(ctx, kind.GroupVersionKind, namespace.Name)
+			objects, err := watches.InNamespace(ctx, kind.GroupVersionKind, namespace.Name)
 			if err != nil {
 				r.engine.log.Error(err, "cannot look at the objects of a namespace again", "controller", r.entry.Name, "namespace", namespace.Name)
 			}
@@ -57,7 +57,7 @@ func (r *runner) watchNamespaces(ctx context.Context, fors []reconcile.Kind) *wa
 			}
 		}
 		return woken
-	}))
+	})
 }
 
 // selectsNamespaces says whether the controller selects namespaces by their labels.

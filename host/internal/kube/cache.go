@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -18,158 +17,156 @@ type Index func(object *Object) []string
 
 const indexName = "index"
 
-// Cache holds the objects of the kinds that are watched. It is safe for concurrent use.
+// Cache holds the objects that are watched: each Selection once, however many watch it, and for as long as somebody
+// does. It is safe for concurrent use.
 type Cache struct {
 	client *Client
 	index  Index
 	// OnError is told of each time that a kind cannot be listed or watched, which is then tried again. It may be set before
 	// the first Watch.
-	OnError func(kind schema.GroupVersionKind, err error)
+	OnError func(selection Selection, err error)
 
 	mu        sync.Mutex
-	informers map[schema.GroupVersionKind]cache.SharedIndexInformer
-	// namespaced are the kinds that have an index of namespaces.
-	namespaced map[schema.GroupVersionKind]bool
+	informers map[Selection]*informer
+}
+
+// informer is a Selection that is watched.
+type informer struct {
+	cache.SharedIndexInformer
+	selection Selection
+	stop      context.CancelFunc
+	// users are those who watch it. It ends with the last.
+	users map[*Watch]bool
+	// byNamespace is true if it has an index of namespaces.
+	byNamespace bool
 }
 
 // NewCache returns a Cache that is empty as long as nothing is watched.
 func NewCache(client *Client, index Index) *Cache {
-	return &Cache{
-		client: client, index: index,
-		informers: map[schema.GroupVersionKind]cache.SharedIndexInformer{}, namespaced: map[schema.GroupVersionKind]bool{},
-	}
+	return &Cache{client: client, index: index, informers: map[Selection]*informer{}}
 }
 
-// Watch has the Cache hold the objects of a kind from now on, until ctx is done, and returns what tells of their changes.
-// Who watches a kind first sets ctx for all.
-func (c *Cache) Watch(ctx context.Context, kind schema.GroupVersionKind) (cache.SharedIndexInformer, error) {
+// Watch has the Cache hold the objects of one or more selections of a kind, which have no object in common. onError, which
+// may be nil, is told of each time that they cannot be listed or watched.
+func (c *Cache) Watch(onError func(error), selections ...Selection) (*Watch, error) {
+	w := &Watch{cache: c, onError: onError}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if informer, ok := c.informers[kind]; ok {
-		return informer, nil
-	}
-	informer := cache.NewSharedIndexInformerWithOptions(c.listWatch(kind), &Object{}, cache.SharedIndexInformerOptions{
-		ObjectDescription: kind.String(),
-		Indexers: cache.Indexers{indexName: func(object any) ([]string, error) {
-			return c.index(object.(*Object)), nil
-		}},
-	})
-	if c.OnError != nil {
-		err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { c.OnError(kind, err) })
+	for _, selection := range selections {
+		shared, err := c.informer(selection)
 		if err != nil {
-			return nil, fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
+			return nil, err
 		}
+		shared.users[w] = true
+		w.informers = append(w.informers, shared)
 	}
-	c.informers[kind] = informer
-	go informer.RunWithContext(ctx)
-	return informer, nil
+	return w, nil
 }
 
-func (c *Cache) listWatch(kind schema.GroupVersionKind) cache.ListerWatcher {
+func (c *Cache) informer(selection Selection) (*informer, error) {
+	if shared, ok := c.informers[selection]; ok {
+		return shared, nil
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	shared := &informer{
+		selection: selection, stop: stop, users: map[*Watch]bool{},
+		SharedIndexInformer: cache.NewSharedIndexInformerWithOptions(c.listWatch(selection), &Object{}, cache.SharedIndexInformerOptions{
+			ObjectDescription: selection.String(),
+			Indexers: cache.Indexers{indexName: func(object any) ([]string, error) {
+				return c.index(object.(*Object)), nil
+			}},
+		}),
+	}
+	err := shared.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { c.failed(shared, err) })
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("cannot watch %s: %w", selection.Kind, err)
+	}
+	c.informers[selection] = shared
+	go shared.RunWithContext(ctx)
+	return shared, nil
+}
+
+func (c *Cache) listWatch(selection Selection) cache.ListerWatcher {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			return c.client.List(ctx, kind, "", options)
+			return selection.list(ctx, c.client, options)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return c.client.watch(ctx, kind, "", options)
+			return selection.watch(ctx, c.client, options)
 		},
 	}
 }
 
-// Synced says whether the Cache holds all there is of the kinds that it watches.
+// failed tells all who watch something that it cannot be listed or watched.
+func (c *Cache) failed(shared *informer, err error) {
+	if c.OnError != nil {
+		c.OnError(shared.selection, err)
+	}
+	c.mu.Lock()
+	told := make([]func(error), 0, len(shared.users))
+	for user := range shared.users {
+		if user.onError != nil {
+			told = append(told, user.onError)
+		}
+	}
+	c.mu.Unlock()
+	for _, tell := range told {
+		tell(err)
+	}
+}
+
+// close ends the part that a Watch has in an informer.
+func (c *Cache) close(w *Watch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, shared := range w.informers {
+		delete(shared.users, w)
+		if len(shared.users) == 0 {
+			shared.stop()
+			delete(c.informers, shared.selection)
+		}
+	}
+}
+
+// Synced says whether the Cache holds all there is of what is watched.
 func (c *Cache) Synced() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, informer := range c.informers {
-		if !informer.HasSynced() {
+	for _, shared := range c.informers {
+		if !shared.HasSynced() {
 			return false
 		}
 	}
 	return true
 }
 
-// Get returns an object, nil if there is none.
-func (c *Cache) Get(_ context.Context, id ID) (*Object, error) {
-	informer, err := c.informer(id.GroupVersionKind)
-	if err != nil {
-		return nil, err
-	}
-	key := cache.ObjectName{Namespace: id.Namespace, Name: id.Name}.String()
-	found, ok, err := informer.GetIndexer().GetByKey(key)
-	if err != nil || !ok {
-		return nil, err
-	}
-	return found.(*Object), nil
-}
-
-// ByIndex returns the objects of a kind that the index has under a key.
-func (c *Cache) ByIndex(_ context.Context, kind schema.GroupVersionKind, key string) ([]*Object, error) {
-	informer, err := c.informer(kind)
-	if err != nil {
-		return nil, err
-	}
-	found, err := informer.GetIndexer().ByIndex(indexName, key)
-	if err != nil {
-		return nil, err
-	}
-	objects := make([]*Object, len(found))
-	for i := range found {
-		objects[i] = found[i].(*Object)
-	}
-	return objects, nil
-}
-
-// InNamespace returns the objects of a kind in a namespace, or in all ("").
-func (c *Cache) InNamespace(_ context.Context, kind schema.GroupVersionKind, namespace string) ([]*Object, error) {
-	informer, err := c.informer(kind)
-	if err != nil {
-		return nil, err
-	}
-	found := informer.GetIndexer().List
-	if namespace != "" {
-		if err := c.indexNamespaces(kind, informer); err != nil {
-			return nil, err
-		}
-		items, err := informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace)
-		if err != nil {
-			return nil, err
-		}
-		found = func() []any { return items }
-	}
-	var objects []*Object
-	for _, item := range found() {
-		objects = append(objects, item.(*Object))
-	}
-	return objects, nil
-}
-
-// indexNamespaces adds the index of namespaces to a kind that is read by namespace. It takes room, so others have none.
-func (c *Cache) indexNamespaces(kind schema.GroupVersionKind, informer cache.SharedIndexInformer) error {
+// Selections returns what is watched.
+func (c *Cache) Selections() []Selection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.namespaced[kind] {
+	watched := make([]Selection, 0, len(c.informers))
+	for selection := range c.informers {
+		watched = append(watched, selection)
+	}
+	return watched
+}
+
+// indexNamespaces adds the index of namespaces to what is read by namespace. It takes room, so others have none.
+func (c *Cache) indexNamespaces(shared *informer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if shared.byNamespace {
 		return nil
 	}
-	err := informer.AddIndexers(cache.Indexers{cache.NamespaceIndex: func(object any) ([]string, error) {
+	err := shared.AddIndexers(cache.Indexers{cache.NamespaceIndex: func(object any) ([]string, error) {
 		return []string{object.(*Object).Namespace}, nil
 	}})
 	if err != nil {
-		return fmt.Errorf("cannot index %s by namespace: %w", kind.Kind, err)
+		return fmt.Errorf("cannot index %s by namespace: %w", shared.selection.Kind, err)
 	}
-	c.namespaced[kind] = true
+	shared.byNamespace = true
 	return nil
-}
-
-var errNotWatched = errors.New("kind is not watched")
-
-func (c *Cache) informer(kind schema.GroupVersionKind) (cache.SharedIndexInformer, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	informer, ok := c.informers[kind]
-	if !ok {
-		return nil, fmt.Errorf("cannot read %s: %w", kind, errNotWatched)
-	}
-	return informer, nil
 }
 
 // GetObjectKind implements runtime.Object.

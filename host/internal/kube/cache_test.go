@@ -4,13 +4,16 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -41,16 +44,17 @@ func until(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// watched returns a Cache that holds all of a kind.
-func watched(t *testing.T, client *Client, kind schema.GroupVersionKind) (*Cache, cache.SharedIndexInformer) {
+// watched returns a Cache that holds all of a kind, and what watches it.
+func watched(t *testing.T, client *Client, kind schema.GroupVersionKind) (*Cache, Watches) {
 	t.Helper()
 	c := NewCache(client, byTeam)
-	informer, err := c.Watch(t.Context(), kind)
+	watch, err := c.Watch(nil, Selection{GroupVersionKind: kind})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(watch.Close)
 	until(t, "the cache has all there is", c.Synced)
-	return c, informer
+	return c, Watches{kind: watch}
 }
 
 // TestCache follows objects through a watch.
@@ -60,7 +64,7 @@ func TestCache(t *testing.T) {
 		return strings.Replace(`,"metadata":{"name":"a","labels":{"team":"T"}}`, "T", name, 1)
 	}
 	before := b.apply(b.id(partKind, "before"), "")
-	c, informer := watched(t, b.Client, partKind)
+	_, c := watched(t, b.Client, partKind)
 	show := func(id ID) *Object {
 		t.Helper()
 		found, err := c.Get(t.Context(), id)
@@ -87,7 +91,7 @@ func TestCache(t *testing.T) {
 			events <- event
 		}
 	}
-	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	synced, err := c[partKind].Handle(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { note("added", object) },
 		UpdateFunc: func(_, object any) { note("updated", object) },
 		DeleteFunc: func(object any) { note("deleted", object) },
@@ -95,7 +99,7 @@ func TestCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the handler has all there is", registration.HasSynced)
+	until(t, "the handler has all there is", synced)
 	id := b.id(partKind, "a")
 	wantEvent := func(want string) {
 		t.Helper()
@@ -145,7 +149,7 @@ func TestCache(t *testing.T) {
 func TestCacheOfClusterScoped(t *testing.T) {
 	b := newBench(t)
 	want := b.apply(ID{statusesKind, types.NamespacedName{Name: b.namespace}}, `,"spec":{"size":1}`)
-	c, _ := watched(t, b.Client, statusesKind)
+	_, c := watched(t, b.Client, statusesKind)
 	got, err := c.Get(t.Context(), want.ID())
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +161,7 @@ func TestCacheOfClusterScoped(t *testing.T) {
 
 // TestCacheOfWhatIsNotWatched must not say that there is nothing.
 func TestCacheOfWhatIsNotWatched(t *testing.T) {
-	c := NewCache(clientOf(t, nil), byTeam)
+	c := Watches{}
 	if found, err := c.Get(t.Context(), ID{configMapKind, types.NamespacedName{Namespace: "default", Name: "a"}}); err == nil {
 		t.Errorf("got %v, want an error", found)
 	}
@@ -166,16 +170,223 @@ func TestCacheOfWhatIsNotWatched(t *testing.T) {
 	}
 }
 
-// TestCacheWatchesOnce has two controllers of one kind.
-func TestCacheWatchesOnce(t *testing.T) {
+// TestCacheShares has two controllers of one kind, which end one after the other.
+func TestCacheShares(t *testing.T) {
 	b := newBench(t)
-	c, first := watched(t, b.Client, partKind)
-	second, err := c.Watch(t.Context(), partKind)
+	var sent requests
+	c := NewCache(clientOf(t, sent.noted), byTeam)
+	watches := make([]*Watch, 2)
+	for i := range watches {
+		var err error
+		if watches[i], err = c.Watch(nil, Selection{GroupVersionKind: partKind, Namespace: b.namespace}); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the cache has all there is", c.Synced)
+	}
+	if diff := cmp.Diff([]string{"stream"}, sent.taken()); diff != "" {
+		t.Errorf("they must share what they watch: -want +got:\n%s", diff)
+	}
+	told := make([]atomic.Int64, 2)
+	for i, watch := range watches {
+		if _, err := watch.Handle(cache.ResourceEventHandlerFuncs{AddFunc: func(any) { told[i].Add(1) }}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	watches[0].Close()
+	id := b.apply(b.id(partKind, "a"), "").ID()
+	until(t, "the other is told", func() bool { return told[1].Load() == 1 })
+	if found, err := watches[1].get(id.NamespacedName); err != nil || found == nil {
+		t.Errorf("the other still has it: got %v, %v", found, err)
+	}
+	if told[0].Load() != 0 {
+		t.Error("who has ended is told of nothing")
+	}
+	watches[1].Close()
+	watches[1].Close() // twice is once
+	if left := c.Selections(); len(left) != 0 {
+		t.Errorf("nobody watches any more: got %v", left)
+	}
+}
+
+// TestSelections watches parts of a kind: all else is never seen.
+func TestSelections(t *testing.T) {
+	b, other := newBench(t), newBench(t)
+	b.labelled("red", "red")
+	b.labelled("blue", "blue")
+	other.labelled("red", "red")
+	here := Selection{GroupVersionKind: partKind, Namespace: b.namespace}
+	with := func(change func(*Selection)) Selection {
+		selection := here
+		change(&selection)
+		return selection
+	}
+	tests := map[string]struct {
+		reason     string
+		selections []Selection
+		want       []string
+	}{
+		"a namespace":    {"", []Selection{here}, []string{"N/blue", "N/red"}},
+		"two namespaces": {"", []Selection{here, {GroupVersionKind: partKind, Namespace: other.namespace}}, []string{"M/red", "N/blue", "N/red"}},
+		"labels":         {"", []Selection{with(func(s *Selection) { s.Labels = "team=red" })}, []string{"N/red"}},
+		"fields":         {"", []Selection{with(func(s *Selection) { s.Fields = "metadata.name=blue" })}, []string{"N/blue"}},
+		"both":           {"", []Selection{with(func(s *Selection) { s.Labels, s.Fields = "team=red", "metadata.name=blue" })}, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := NewCache(b.Client, byTeam)
+			watch, err := c.Watch(nil, tt.selections...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer watch.Close()
+			until(t, "the cache has all there is", c.Synced)
+			watches := Watches{partKind: watch}
+			all, err := watches.InNamespace(t.Context(), partKind, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, object := range all {
+				letter := map[string]string{b.namespace: "N", other.namespace: "M"}[object.Namespace]
+				got = append(got, letter+"/"+object.Name)
+				if found, err := watches.Get(t.Context(), object.ID()); err != nil || found != object {
+					t.Errorf("by its name: got %v, %v", found, err)
+				}
+				inIts, err := watches.InNamespace(t.Context(), partKind, object.Namespace)
+				if err != nil || !slices.Contains(inIts, object) {
+					t.Errorf("in its namespace: got %v, %v", inIts, err)
+				}
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			reds, err := watches.ByIndex(t.Context(), partKind, "red")
+			if want := len(slices.DeleteFunc(got, func(name string) bool { return !strings.HasSuffix(name, "/red") })); err != nil || len(reds) != want {
+				t.Errorf("by index: got %v, %v, want %d", reds, err, want)
+			}
+		})
+	}
+}
+
+// TestSelectionKeeps has a part of each object kept, from the first list on and of each change.
+func TestSelectionKeeps(t *testing.T) {
+	tests := map[string]struct {
+		reason string
+		change func(*Selection)
+		want   string
+	}{
+		"all": {
+			"", func(*Selection) {},
+			`{"apiVersion":"kube.test/v1","kind":"Part","metadata":{"labels":{"team":"red"},"name":"a"},"spec":{"more":{"x":1,"y":2},"size":1}}`,
+		},
+		"fields": {
+			"what names the object is kept always", func(s *Selection) { s.Keep = PathsOf("spec.more.y", "spec.none", "metadata.labels") },
+			`{"apiVersion":"kube.test/v1","kind":"Part","metadata":{"labels":{"team":"red"},"name":"a"},"spec":{"more":{"y":2}}}`,
+		},
+		"metadata": {
+			"it is of its own kind all the same", func(s *Selection) { s.MetadataOnly = true },
+			`{"apiVersion":"kube.test/v1","kind":"Part","metadata":{"name":"a","labels":{"team":"red"}}}`,
+		},
+		"fields of metadata": {
+			"", func(s *Selection) { s.MetadataOnly, s.Keep = true, "spec.size" },
+			`{"apiVersion":"kube.test/v1","kind":"Part","metadata":{"name":"a"}}`,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			whole := b.labelled("a", "red")
+			selection := Selection{GroupVersionKind: partKind, Namespace: b.namespace}
+			tt.change(&selection)
+			c := NewCache(b.Client, byTeam)
+			watch, err := c.Watch(nil, selection)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer watch.Close()
+			until(t, "the cache has all there is", c.Synced)
+			check := func(whole *Object, want string) {
+				t.Helper()
+				var got *Object
+				until(t, "the cache shows it", func() bool {
+					got, err = watch.get(whole.NamespacedName)
+					return err == nil && got.ResourceVersion == whole.ResourceVersion
+				})
+				if diff := cmp.Diff(want, selected(t, got)); diff != "" {
+					t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
+				}
+				kept, all := *got, *whole
+				kept.JSON, all.JSON = nil, nil
+				if diff := cmp.Diff(all, kept, exported); diff != "" {
+					t.Errorf("what the host knows of it: -want +got:\n%s", diff)
+				}
+			}
+			check(whole, tt.want)
+			patched, err := b.Patch(t.Context(), whole.ID(), []byte(`{"metadata":{"finalizers":["kube.test/f"]}}`), tester)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(patched, tt.want)
+			if _, err := b.Patch(t.Context(), whole.ID(), []byte(`{"metadata":{"finalizers":null}}`), tester); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// labelled makes a Part of a team.
+func (b *bench) labelled(name, team string) *Object {
+	b.t.Helper()
+	b.apply(b.id(partKind, name), `,"spec":{"size":1,"more":{"x":1,"y":2}}`)
+	patched, err := b.Patch(b.t.Context(), b.id(partKind, name), []byte(`{"metadata":{"labels":{"team":"`+team+`"}}}`), tester)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return patched
+}
+
+// selected returns an object's JSON without what the API server makes up.
+func selected(t *testing.T, object *Object) string {
+	t.Helper()
+	return string(Without(object.JSON, []string{
+		"metadata.namespace", "metadata.uid", "metadata.creationTimestamp", "metadata.generation", "metadata.finalizers",
+	}))
+}
+
+// TestWatchOfWhatIsNotServed tells who watches, each time, and goes on trying.
+func TestWatchOfWhatIsNotServed(t *testing.T) {
+	c := NewCache(clientOf(t, func(config *rest.Config) {
+		config.Wrap(func(http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(request *http.Request) (*http.Response, error) { return absence(request), nil })
+		})
+	}), byTeam)
+	var all, one atomic.Int64
+	c.OnError = func(selection Selection, err error) {
+		if selection.Kind == partKind.Kind && apierrors.IsNotFound(err) {
+			all.Add(1)
+		}
+	}
+	watch, err := c.Watch(func(err error) {
+		if apierrors.IsNotFound(err) {
+			one.Add(1)
+		}
+	}, Selection{GroupVersionKind: partKind})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first != second {
-		t.Error("they must share what they watch")
+	defer watch.Close()
+	until(t, "both have heard of it twice", func() bool { return all.Load() > 1 && one.Load() > 1 })
+	if c.Synced() {
+		t.Error("the cache cannot have what there is")
+	}
+}
+
+// absence is how an API server answers that does not serve a kind.
+func absence(request *http.Request) *http.Response {
+	return &http.Response{
+		StatusCode: http.StatusNotFound, Header: http.Header{"Content-Type": {"text/plain"}}, Request: request,
+		Body: io.NopCloser(strings.NewReader("404 page not found\n")),
 	}
 }
 
@@ -204,7 +415,7 @@ func TestCacheLists(t *testing.T) {
 					})
 				})
 			})
-			c, _ := watched(t, client, partKind)
+			_, c := watched(t, client, partKind)
 			until(t, "it has begun to watch", func() bool { return len(requests.taken()) >= len(tt.want) })
 			if diff := cmp.Diff(tt.want, requests.taken()); diff != "" {
 				t.Errorf("%s: -want +got:\n%s", tt.reason, diff)
@@ -238,6 +449,16 @@ func (r *requests) note(request *http.Request) string {
 	defer r.mu.Unlock()
 	r.made = append(r.made, sort)
 	return sort
+}
+
+// noted has a client's requests noted.
+func (r *requests) noted(config *rest.Config) {
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(request *http.Request) (*http.Response, error) {
+			r.note(request)
+			return next.RoundTrip(request)
+		})
+	})
 }
 
 func (r *requests) taken() []string {

@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 
 	"github.com/wasmloop/wasmloop/sdk/abi"
@@ -20,11 +19,16 @@ import (
 // safe for concurrent use.
 type Client struct {
 	rest   rest.Interface
-	mapper meta.RESTMapper
+	mapper Mapper
+}
+
+// Mapper says how kinds are served, as a meta.RESTMapper does.
+type Mapper interface {
+	RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error)
 }
 
 // NewClient returns a Client of the cluster that config leads to, over httpClient. mapper says how kinds are served.
-func NewClient(config *rest.Config, httpClient *http.Client, mapper meta.RESTMapper) (*Client, error) {
+func NewClient(config *rest.Config, httpClient *http.Client, mapper Mapper) (*Client, error) {
 	config = rest.CopyConfig(config)
 	config.NegotiatedSerializer = codec{}
 	config.ContentType, config.AcceptContentTypes = "application/json", "application/json"
@@ -131,7 +135,7 @@ func doList(ctx context.Context, request *rest.Request, kind schema.GroupVersion
 	if err != nil {
 		return nil, err
 	}
-	return parseList(body, kind)
+	return parseList(body, kind, nil)
 }
 
 // bodyOf makes a request and returns the body of the answer.
@@ -142,9 +146,6 @@ func bodyOf(ctx context.Context, request *rest.Request) ([]byte, error) {
 	}
 	return result.Raw()
 }
-
-// metadataOnly asks for a list without all but the metadata of its items.
-const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 // pageSize is how many objects ListMetadata reads at a time.
 const pageSize = 500
@@ -159,7 +160,7 @@ func (c *Client) ListMetadata(ctx context.Context, kind schema.GroupVersionKind,
 			return err
 		}
 		request.WarningHandler(rest.NoWarnings{}) // who lists whatever there is need not hear that a kind is deprecated
-		list, err := doList(ctx, request.SetHeader("Accept", metadataOnly).VersionedParams(&options, metav1.ParameterCodec), kind)
+		list, err := doList(ctx, request.SetHeader("Accept", metadataOfList).VersionedParams(&options, metav1.ParameterCodec), kind)
 		if err != nil {
 			return err
 		}
@@ -171,16 +172,6 @@ func (c *Client) ListMetadata(ctx context.Context, kind schema.GroupVersionKind,
 			return nil
 		}
 	}
-}
-
-// watch follows the objects of a kind.
-func (c *Client) watch(ctx context.Context, kind schema.GroupVersionKind, namespace string, options metav1.ListOptions) (watch.Interface, error) {
-	request, err := c.request(c.rest.Get(), ID{kind, types.NamespacedName{Namespace: namespace}}, "")
-	if err != nil {
-		return nil, err
-	}
-	options.Watch = true
-	return request.VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
 }
 
 // request completes the path of a request: to an object, or to all of a kind when no name is given.
@@ -221,7 +212,8 @@ type List struct {
 	Items []*Object
 }
 
-func parseList(body []byte, kind schema.GroupVersionKind) (*List, error) {
+// parseList decodes a list. shape, which may be nil, changes each object, before the next one is decoded.
+func parseList(body []byte, kind schema.GroupVersionKind, shape func(*Object)) (*List, error) {
 	list := &List{}
 	err := abi.Fields(body, func(name string, value json.RawMessage) error {
 		switch name {
@@ -233,8 +225,14 @@ func parseList(body []byte, kind schema.GroupVersionKind) (*List, error) {
 			}
 			return abi.Items(value, func(item json.RawMessage) error {
 				object, err := Parse(item, kind)
+				if err != nil {
+					return err
+				}
+				if shape != nil {
+					shape(object)
+				}
 				list.Items = append(list.Items, object)
-				return err
+				return nil
 			})
 		}
 		return nil

@@ -180,7 +180,7 @@ func TestClientErrors(t *testing.T) {
 			return err
 		}, apierrors.IsForbidden},
 		"no right to watch": {"whoever runs the host must be told", func() error {
-			_, err := powerless.watch(t.Context(), configMapKind, "", metav1.ListOptions{})
+			_, err := Selection{GroupVersionKind: configMapKind}.watch(t.Context(), powerless, metav1.ListOptions{})
 			return err
 		}, apierrors.IsForbidden},
 	}

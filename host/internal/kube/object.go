@@ -155,6 +155,20 @@ func (o *Object) LabelsAndAnnotations() (labels, annotations map[string]string, 
 	return metadata.Labels, metadata.Annotations, nil
 }
 
+// rename makes a new object one of another kind.
+func (o *Object) rename(kind schema.GroupVersionKind) {
+	renamed := abi.AppendString(append(make([]byte, 0, len(o.JSON)), `{"apiVersion":`...), kind.GroupVersion().String())
+	renamed = abi.AppendString(append(renamed, `,"kind":`...), kind.Kind)
+	_ = abi.Fields(o.JSON, func(name string, value json.RawMessage) error { // it was written by Parse
+		if name != "apiVersion" && name != "kind" {
+			renamed = append(append(abi.AppendString(append(renamed, ','), name), ':'), value...)
+		}
+		return nil
+	})
+	renamed = append(renamed, '}')
+	o.Kind, o.JSON = kind, renamed
+}
+
 // Reference is what events name an object by.
 func (o *Object) Reference() *unstructured.Unstructured {
 	reference := &unstructured.Unstructured{Object: map[string]any{}}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/go-logr/logr"
@@ -119,6 +120,13 @@ func (r *Reconciler) note(ctx context.Context, name types.NamespacedName, change
 
 // writeObject writes what the answer says of the object itself.
 func (r *Reconciler) writeObject(ctx context.Context, name types.NamespacedName, object *kube.Object, response *abi.Response) *fault {
+	if response.Status == nil && len(response.Labels)+len(response.Annotations) == 0 {
+		return nil
+	}
+	object, err := r.whole(ctx, object)
+	if err != nil {
+		return faultOf(reasonApplyFailed, err)
+	}
 	if response.Status != nil {
 		options := r.controller.For.Status
 		options.Now = r.now()
@@ -135,6 +143,24 @@ func (r *Reconciler) writeObject(ctx context.Context, name types.NamespacedName,
 	r.memory.wrote(name, written, false)
 	return nil
 }
+
+// whole returns an object with all its fields, of which the cache may have but some.
+func (r *Reconciler) whole(ctx context.Context, object *kube.Object) (*kube.Object, error) {
+	if r.controller.Live == nil {
+		return object, nil
+	}
+	live, err := r.controller.Live(ctx, object.ID())
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", object, err)
+	}
+	if live.UID != object.UID {
+		return nil, apierrors.NewConflict(schema.GroupResource{Group: object.Kind.Group, Resource: object.Kind.Kind}, object.Name, errReplaced)
+	}
+	live.Generation = object.Generation // a status is that of the generation which the module has seen
+	return live, nil
+}
+
+var errReplaced = errors.New("another object has its name now")
 
 func faultOf(reason string, err error) *fault {
 	return &fault{reason: reason, err: err, conflict: isConflict(err)}

@@ -121,9 +121,9 @@ func (r *Reconciler) request(observed *observation) []byte {
 		size += len(child.JSON) + 128
 	}
 	for kind, objects := range observed.related {
-		byName := make(map[string]json.RawMessage, len(objects))
+		byName, view := make(map[string]json.RawMessage, len(objects)), r.controller.Related.Views[kind]
 		for _, object := range objects {
-			byName[abi.NameKey(object.Namespace, object.Name)] = object.JSON
+			byName[abi.NameKey(object.Namespace, object.Name)] = view.of(object)
 			size += len(object.JSON) + 128
 		}
 		if request.Related == nil {

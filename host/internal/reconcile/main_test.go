@@ -138,7 +138,7 @@ func (c *cache) ByIndex(ctx context.Context, kind schema.GroupVersionKind, key s
 }
 
 // Follow implements RelatedReader.
-func (c *cache) Follow(_ context.Context, kind schema.GroupVersionKind) (namespaced bool, err error) {
+func (c *cache) Follow(_ context.Context, kind schema.GroupVersionKind, _ types.NamespacedName) (namespaced bool, err error) {
 	if err := c.unlisted[kind]; err != nil {
 		return false, err
 	}

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
 // Identity tells an observation from all others: what the module may know, and what of it the host alone sees.
@@ -33,7 +35,7 @@ func (r *Reconciler) identify(observed *observation, request []byte) Identity {
 	for _, child := range observed.children {
 		state = child.AppendHostState(state)
 		if !r.view(child.Kind).all() {
-			state = append(state, project(child.JSON, [][]string{{"status"}}, false)...)
+			state = append(state, kube.Without(child.JSON, []string{"status"})...)
 		}
 	}
 	_, _ = hash.Write(state)

@@ -73,6 +73,8 @@ type Controller struct {
 	Selector Selector
 	// View is what the module sees of an object.
 	View View
+	// Live reads an object of For from the API server, if the cache has not all of it. nil: the cache has.
+	Live func(ctx context.Context, id kube.ID) (*kube.Object, error)
 	// Owns are the kinds that children may have.
 	Owns []OwnedKind
 	// Related says which other objects the module may see.
@@ -301,7 +303,7 @@ func (r *Reconciler) letGo(ctx context.Context, name types.NamespacedName, objec
 	r.dependencies.forgetAll(name)
 	switch known := r.memory.forget(name); { // the events of its children going come here too
 	case known && object == nil:
-		log.Info("object is gone")
+		log.Info("object is gone, or not selected any more")
 	case known:
 		log.Info("object is not selected any more; its children stay as they are")
 	}

@@ -28,6 +28,8 @@ type RelatedOptions struct {
 	Rules []abi.Related
 	// Allow is what responses may ask for.
 	Allow []AllowedRelated
+	// Views are what the module sees of the objects, by kind. All, if nothing is said.
+	Views map[schema.GroupVersionKind]View
 	// Reader reads them. It may be nil if there are neither Rules nor Allow.
 	Reader RelatedReader
 }
@@ -44,8 +46,9 @@ type AllowedRelated struct {
 // RelatedReader reads related objects from a cache.
 type RelatedReader interface {
 	// Follow has the cache hold the objects of a kind, and whoever asked for one of them woken when it changes. It returns
-	// when the cache holds all, and says whether they live in namespaces.
-	Follow(ctx context.Context, kind schema.GroupVersionKind) (namespaced bool, err error)
+	// when the cache holds all, and says whether they live in namespaces. If they cannot be had, the object that they are
+	// for is woken when they can.
+	Follow(ctx context.Context, kind schema.GroupVersionKind, object types.NamespacedName) (namespaced bool, err error)
 	// Get returns an object, nil if there is none.
 	Get(ctx context.Context, id kube.ID) (*kube.Object, error)
 	// InNamespace returns the objects of a kind in a namespace, or in all ("").
@@ -78,7 +81,7 @@ func (r *Reconciler) relate(ctx context.Context, name types.NamespacedName, obse
 	observed.asked = rules
 	selections := make([]selection, 0, len(r.controller.Related.Rules)+len(rules))
 	for _, rule := range slices.Concat(r.controller.Related.Rules, rules) {
-		selected, err := r.resolve(ctx, rule, name.Namespace)
+		selected, err := r.resolve(ctx, rule, name)
 		if err != nil {
 			return fmt.Errorf("cannot read the related objects of kind %s: %w", rule.Kind, err)
 		}
@@ -101,10 +104,10 @@ func (r *Reconciler) relate(ctx context.Context, name types.NamespacedName, obse
 	return nil
 }
 
-// resolve completes a rule for an object in a namespace.
-func (r *Reconciler) resolve(ctx context.Context, rule abi.Related, namespace string) (selection, error) {
+// resolve completes a rule for the object of this name.
+func (r *Reconciler) resolve(ctx context.Context, rule abi.Related, name types.NamespacedName) (selection, error) {
 	kind := schema.FromAPIVersionAndKind(rule.APIVersion, rule.Kind)
-	namespaced, err := r.controller.Related.Reader.Follow(ctx, kind)
+	namespaced, err := r.controller.Related.Reader.Follow(ctx, kind, name)
 	if err != nil {
 		return selection{}, err
 	}
@@ -113,7 +116,7 @@ func (r *Reconciler) resolve(ctx context.Context, rule abi.Related, namespace st
 	case !namespaced:
 	case rule.Namespace == AllNamespaces:
 	default:
-		if selected.namespace = cmp.Or(rule.Namespace, namespace); selected.namespace == "" {
+		if selected.namespace = cmp.Or(rule.Namespace, name.Namespace); selected.namespace == "" {
 			return selection{}, fmt.Errorf("the reconciled object has no namespace: name one, or %q for all", AllNamespaces)
 		}
 	}
@@ -332,6 +335,23 @@ func (d *dependencies) on(object *kube.Object) []types.NamespacedName {
 		}
 	}
 	return slices.Collect(maps.Keys(found))
+}
+
+// of returns the objects that depend on a kind.
+func (d *dependencies) of(kind schema.GroupVersionKind) (askers []types.NamespacedName) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, selections := range d.selections {
+		if slices.ContainsFunc(selections, func(s selection) bool { return s.kind == kind }) {
+			askers = append(askers, name)
+		}
+	}
+	return askers
+}
+
+// Asking returns the objects that have asked for objects of a kind.
+func (r *Reconciler) Asking(kind schema.GroupVersionKind) []types.NamespacedName {
+	return r.dependencies.of(kind)
 }
 
 // Related returns the objects that have asked for this one, and are woken by its events.

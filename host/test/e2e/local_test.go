@@ -30,7 +30,7 @@ func TestRunLocal(t *testing.T) {
 	defer func() { _ = h.stop() }() // again: the test may have failed before it got there
 	h.waitForLog(t, "✔ MarkdownView default/handbook is Available")
 	h.waitForLog(t, "✔ MarkdownView default/recipes is Available")
-	h.waitForLog(t, "delete -n default markdownview handbook")
+	h.waitForLog(t, "delete -n default markdownview.view.example.com handbook")
 	tryPrintedLines(t, h.log())
 	server := apiServer(t, filepath.Join(dir, "kubeconfig"))
 	if err := h.stop(); err != nil {
