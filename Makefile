@@ -22,7 +22,7 @@ WASM    := $(foreach name,$(MODULES),modules/$(name)/$(name).wasm)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build wasmloop modules guests assets test test-long fuzz bench bench-cluster check lint tidy-check generate-check fmt generate clean
+.PHONY: help run build wasmloop modules guests assets test test-long fuzz bench bench-cluster bench-watching check lint tidy-check generate-check fmt generate clean
 
 ##@ Use it
 
@@ -80,7 +80,7 @@ fuzz: build ## Run each fuzz target for FUZZTIME (10s)
 		$(GO) test -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null || exit 1; \
 	done
 
-bench: build assets bench-cluster ## Run the benchmarks: the sandbox, and the host beside a native controller
+bench: build assets bench-cluster bench-watching ## Run the benchmarks: the sandbox, the host beside a native controller, and what watching costs
 	$(GO) test -run '^$$' -bench . -benchmem ./host/internal/guest/... ./host/test/bench/... ./modules/...
 
 # What cluster runs: both contenders and the guest of one of them.
@@ -91,6 +91,14 @@ bench-cluster: wasmloop assets
 	cp bin/wasmloop host/test/bench/testdata/*.yaml bin/bench/
 	cp $(addprefix host/internal/guest/testdata/,loop_always.wasm grow_forever.wasm recursion_exponential.wasm) bin/bench/
 	bin/bench/cluster $(BENCHFLAGS)
+
+# What watching runs: the host with its guest, and what its memory is measured against.
+bench-watching: wasmloop assets
+	@mkdir -p bin/bench
+	$(GO) build -trimpath -o bin/bench/ ./host/test/bench/unstructured ./host/test/bench/watching
+	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -ldflags "-s -w" -o bin/bench/follower.wasm ./host/test/bench/testdata/follower
+	cp bin/wasmloop bin/bench/
+	bin/bench/watching $(WATCHFLAGS)
 
 ##@ Keep it in order
 

@@ -3,19 +3,20 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/wasmloop/wasmloop/host/test/bench/contest"
 )
 
 // repair edits and deletes children in turn, and measures until each is as it was.
 func (b *bench) repair(ctx context.Context) error {
 	latencies, err := b.latencies(ctx, func(i int) error {
-		children := b.client.Resource(configMaps).Namespace(namespace)
+		children := b.Client.Resource(configMaps).Namespace(namespace)
 		if i%2 == 0 {
 			return children.Delete(ctx, "markdowns-"+name(i), metav1.DeleteOptions{})
 		}
@@ -26,7 +27,7 @@ func (b *bench) repair(ctx context.Context) error {
 		page, _, _ := unstructured.NestedString(event.Object.(*unstructured.Unstructured).Object, "data", "page.md")
 		return event.Type != watch.Deleted && page != "scribble"
 	})
-	b.figures.repair50, b.figures.repair99 = quantile(latencies, 0.5), quantile(latencies, 0.99)
+	b.figures.repair50, b.figures.repair99 = contest.Quantile(latencies, 0.5), contest.Quantile(latencies, 0.99)
 	return err
 }
 
@@ -37,13 +38,13 @@ func (b *bench) follow(ctx context.Context) error {
 		page, _, _ := unstructured.NestedString(event.Object.(*unstructured.Unstructured).Object, "data", "page.md")
 		return page == text
 	})
-	b.figures.follow50, b.figures.follow99 = quantile(latencies, 0.5), quantile(latencies, 0.99)
+	b.figures.follow50, b.figures.follow99 = contest.Quantile(latencies, 0.5), contest.Quantile(latencies, 0.99)
 	return err
 }
 
 // latencies disturbs one object after the other, and measures until the ConfigMap of each is mended.
 func (b *bench) latencies(ctx context.Context, disturb func(i int) error, mended func(event watch.Event) bool) ([]time.Duration, error) {
-	watcher, err := b.client.Resource(configMaps).Namespace(namespace).Watch(ctx, metav1.ListOptions{})
+	watcher, err := b.Client.Resource(configMaps).Namespace(namespace).Watch(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func drain(watcher watch.Interface) {
 
 func (b *bench) patchView(ctx context.Context, i int, text string) error {
 	patch := fmt.Appendf(nil, `{"spec":{"markdowns":{"page.md":%q}}}`, text)
-	_, err := b.client.Resource(views).Namespace(namespace).Patch(ctx, name(i), types.MergePatchType, patch, metav1.PatchOptions{})
+	_, err := b.Client.Resource(views).Namespace(namespace).Patch(ctx, name(i), types.MergePatchType, patch, metav1.PatchOptions{})
 	return err
 }
 
@@ -100,12 +101,4 @@ func (b *bench) until(ctx context.Context, so func() (bool, error)) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-}
-
-func quantile(latencies []time.Duration, q float64) time.Duration {
-	if len(latencies) == 0 {
-		return 0
-	}
-	slices.Sort(latencies)
-	return latencies[int(q*float64(len(latencies)-1))]
 }

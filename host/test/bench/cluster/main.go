@@ -15,6 +15,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/wasmloop/wasmloop/host/test/bench/contest"
 )
 
 func main() {
@@ -38,35 +40,30 @@ func run(ctx context.Context, bin string, objects, rounds int, hostile bool) err
 	if err != nil {
 		return err
 	}
-	native := contender{name: "native", agent: "native", path: filepath.Join(bin, "native")}
-	ours := host("wasmloop", bin, "config.yaml")
-	beset := host("wasmloop with hostile neighbours", bin, "hostile.yaml")
-	contenders := []contender{native, ours, beset}
+	host := func(name, config string) contest.Contender {
+		return contest.Host(name, bin, filepath.Join(bin, config), filepath.Join(bin, "compiled"))
+	}
+	native := contest.Contender{Name: "native", Agent: "native", Path: filepath.Join(bin, "native")}
+	ours := host("wasmloop", "config.yaml")
+	beset := host("wasmloop with hostile neighbours", "hostile.yaml")
+	contenders := []contest.Contender{native, ours, beset}
 	if !hostile {
 		contenders = contenders[:2]
 	}
 	results := map[string][]figures{}
 	for round := range rounds {
 		for _, c := range contenders {
-			fmt.Fprintf(os.Stderr, "► round %d of %d: %s\n", round+1, rounds, c.name)
+			fmt.Fprintf(os.Stderr, "► round %d of %d: %s\n", round+1, rounds, c.Name)
 			measured, err := measure(ctx, c, objects)
 			if err != nil {
-				return fmt.Errorf("cannot measure %s: %w", c.name, err)
+				return fmt.Errorf("cannot measure %s: %w", c.Name, err)
 			}
-			results[c.name] = append(results[c.name], measured)
+			results[c.Name] = append(results[c.Name], measured)
 		}
 	}
-	printTable(os.Stdout, median(results[native.name]), median(results[ours.name]), objects, rounds)
+	printTable(os.Stdout, median(results[native.Name]), median(results[ours.Name]), objects, rounds)
 	if hostile {
-		printNeighbours(os.Stdout, median(results[ours.name]), median(results[beset.name]))
+		printNeighbours(os.Stdout, median(results[ours.Name]), median(results[beset.Name]))
 	}
 	return nil
-}
-
-// host returns the host with one of the configs.
-func host(name, bin, config string) contender {
-	return contender{name: name, agent: "wasmloop", path: filepath.Join(bin, "wasmloop"), args: []string{
-		"run", "--config", filepath.Join(bin, config), "--health-probe-bind-address", "0",
-		"--cache-dir", filepath.Join(bin, "compiled"),
-	}}
 }

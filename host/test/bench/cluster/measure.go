@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 
-	"github.com/wasmloop/wasmloop/host/internal/localcluster"
+	"github.com/wasmloop/wasmloop/host/test/bench/contest"
 )
 
 const (
@@ -60,43 +57,21 @@ type figures struct {
 
 // bench is one round of one contender.
 type bench struct {
-	contender contender
+	*contest.Plane
+	contender contest.Contender
 	objects   int
-	cluster   *localcluster.Cluster
-	client    dynamic.Interface
-	audit     *auditLog
-	process   *process
+	audit     *contest.AuditLog
+	process   *contest.Process
 	figures   figures
 }
 
-func measure(ctx context.Context, c contender, objects int) (f figures, err error) {
-	dir, err := os.MkdirTemp("", "wasmloop-bench-")
+func measure(ctx context.Context, c contest.Contender, objects int) (f figures, err error) {
+	plane, err := contest.StartPlane(ctx)
 	if err != nil {
 		return f, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &bench{contender: c, objects: objects, audit: &auditLog{path: filepath.Join(dir, "audit.log"), agent: c.agent}}
-	policy := filepath.Join(dir, "policy.yaml")
-	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
-		return f, err
-	}
-	b.cluster, err = localcluster.Start(ctx, localcluster.Options{
-		CRDs:                     []string{"config/crd"},
-		WithoutControllerManager: true,
-		APIServerFlags: map[string]string{
-			"audit-log-path": b.audit.path, "audit-policy-file": policy, "audit-log-mode": "blocking",
-			"service-cluster-ip-range": "10.0.0.0/16", // the usual /24 has no room for so many Services
-		},
-	})
-	if err != nil {
-		return f, err
-	}
-	defer func() { err = errors.Join(err, b.cluster.Stop()) }()
-	config := rest.CopyConfig(b.cluster.Config())
-	config.QPS, config.UserAgent = -1, "bench"
-	if b.client, err = dynamic.NewForConfig(config); err != nil {
-		return f, err
-	}
+	defer func() { err = errors.Join(err, plane.Stop()) }()
+	b := &bench{Plane: plane, contender: c, objects: objects, audit: plane.Audit(c)}
 	err = b.run(ctx)
 	return b.figures, err
 }
@@ -121,11 +96,11 @@ func (b *bench) run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", phase.name, err)
 		}
 	}
-	return b.process.stop()
+	return b.process.Stop()
 }
 
 func (b *bench) launch() (err error) {
-	b.process, err = b.contender.start(b.cluster.KubeconfigPath())
+	b.process, err = b.Launch(b.contender)
 	return err
 }
 
@@ -133,31 +108,31 @@ func (b *bench) start(ctx context.Context) error {
 	if err := b.launch(); err != nil {
 		return err
 	}
-	if err := b.process.reconciled(ctx, 0); err != nil {
+	if err := b.process.Reconciled(ctx, 0); err != nil {
 		return err
 	}
 	time.Sleep(settle)
-	memory, err := b.process.memory()
+	memory, err := b.process.Memory()
 	b.figures.memoryEmpty = float64(memory)
 	return err
 }
 
 // create creates all objects and waits until each has the status of its generation.
 func (b *bench) create(ctx context.Context) error {
-	watch, err := b.client.Resource(views).Namespace(namespace).Watch(ctx, metav1.ListOptions{})
+	watch, err := b.Client.Resource(views).Namespace(namespace).Watch(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
 	defer watch.Stop()
-	cpu, err := b.process.cpu()
+	cpu, err := b.process.CPU()
 	if err != nil {
 		return err
 	}
-	servers, err := serversCPU()
+	servers, err := contest.ServersCPU()
 	if err != nil {
 		return err
 	}
-	b.audit.mark()
+	b.audit.Mark()
 	begin := time.Now()
 	go b.createAll(ctx)
 	for done := map[string]bool{}; len(done) < b.objects; {
@@ -171,30 +146,30 @@ func (b *bench) create(ctx context.Context) error {
 		}
 	}
 	b.figures.create = time.Since(begin)
-	serversAfter, err := serversCPU()
+	serversAfter, err := contest.ServersCPU()
 	if err != nil {
 		return err
 	}
 	b.figures.serversCPU = serversAfter - servers
 	time.Sleep(settle)
-	after, err := b.process.cpu()
+	after, err := b.process.CPU()
 	if err != nil {
 		return err
 	}
 	b.figures.createCPU = after - cpu
-	memory, err := b.process.memory()
+	memory, err := b.process.Memory()
 	if err != nil {
 		return err
 	}
 	b.figures.memory = float64(memory)
 	b.figures.memoryPerObject = (b.figures.memory - b.figures.memoryEmpty) / float64(b.objects)
-	calls, err := b.process.counter(ctx, `wasmloop_module_calls_total{controller="bench"`)
+	calls, err := b.process.Calls(ctx)
 	if err != nil {
 		return err
 	}
 	b.figures.calls = calls / float64(b.objects)
-	byVerb, err := b.audit.count()
-	b.figures.createWrites, b.figures.createReads = writes(byVerb)/float64(b.objects), byVerb["get"]/float64(b.objects)
+	byVerb, err := b.audit.Count()
+	b.figures.createWrites, b.figures.createReads = byVerb.Writes()/float64(b.objects), byVerb["get"]/float64(b.objects)
 	b.figures.creates, b.figures.updates = byVerb["create"]/float64(b.objects), byVerb["update"]/float64(b.objects)
 	b.figures.patches = byVerb["patch"] / float64(b.objects)
 	return errors.Join(err, b.idle())
@@ -202,32 +177,24 @@ func (b *bench) create(ctx context.Context) error {
 
 // idle measures what the process uses while nothing happens.
 func (b *bench) idle() error {
-	before, err := b.process.cpu()
+	before, err := b.process.CPU()
 	if err != nil {
 		return err
 	}
 	time.Sleep(settle)
-	after, err := b.process.cpu()
+	after, err := b.process.CPU()
 	b.figures.idleCPU = time.Duration(float64(after-before) / settle.Seconds())
 	return err
 }
 
 func (b *bench) createAll(ctx context.Context) {
-	const creators = 4
-	next := make(chan int)
-	for range creators {
-		go func() {
-			for i := range next {
-				if _, err := b.client.Resource(views).Namespace(namespace).Create(ctx, view(i), metav1.CreateOptions{}); err != nil {
-					fmt.Fprintln(os.Stderr, "✗ cannot create an object:", err)
-				}
-			}
-		}()
+	err := contest.Each(b.objects, func(i int) error {
+		_, err := b.Client.Resource(views).Namespace(namespace).Create(ctx, view(i), metav1.CreateOptions{})
+		return err
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "✗ cannot create an object:", err)
 	}
-	for i := range b.objects {
-		next <- i
-	}
-	close(next)
 }
 
 func name(i int) string { return fmt.Sprintf("view-%04d", i) }
@@ -248,36 +215,36 @@ func upToDate(view *unstructured.Unstructured) bool {
 
 // restart stops the controller and measures a new one over the same, converged objects.
 func (b *bench) restart(ctx context.Context) error {
-	if err := b.process.stop(); err != nil {
+	if err := b.process.Stop(); err != nil {
 		return err
 	}
-	b.audit.mark()
+	b.audit.Mark()
 	if err := b.launch(); err != nil {
 		return err
 	}
-	if err := b.process.reconciled(ctx, b.objects); err != nil {
+	if err := b.process.Reconciled(ctx, b.objects); err != nil {
 		return err
 	}
-	b.figures.restart = time.Since(b.process.started)
-	cpu, err := b.process.cpu()
+	b.figures.restart = time.Since(b.process.Started)
+	cpu, err := b.process.CPU()
 	if err != nil {
 		return err
 	}
 	b.figures.restartCPU = cpu
 	time.Sleep(settle)
-	memory, err := b.process.memory()
+	memory, err := b.process.Memory()
 	if err != nil {
 		return err
 	}
 	b.figures.memoryAfterStart = float64(memory)
-	byVerb, err := b.audit.count()
-	b.figures.restartWrites = writes(byVerb)
+	byVerb, err := b.audit.Count()
+	b.figures.restartWrites = byVerb.Writes()
 	return err
 }
 
 // catchUp changes a tenth of the objects while the controller is down, and measures until it has followed.
 func (b *bench) catchUp(ctx context.Context) error {
-	if err := b.process.stop(); err != nil {
+	if err := b.process.Stop(); err != nil {
 		return err
 	}
 	changed := b.objects / 10
@@ -291,12 +258,12 @@ func (b *bench) catchUp(ctx context.Context) error {
 	}
 	for i := range changed {
 		if err := b.until(ctx, func() (bool, error) {
-			view, err := b.client.Resource(views).Namespace(namespace).Get(ctx, name(i), metav1.GetOptions{})
+			view, err := b.Client.Resource(views).Namespace(namespace).Get(ctx, name(i), metav1.GetOptions{})
 			return err == nil && upToDate(view), err
 		}); err != nil {
 			return err
 		}
 	}
-	b.figures.catchUp = time.Since(b.process.started)
+	b.figures.catchUp = time.Since(b.process.Started)
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/wasmloop/wasmloop/host/test/bench/contest"
 )
 
 // row is a line of the table: a figure, and the target of its ratio or of itself.
@@ -35,7 +37,7 @@ const (
 )
 
 func rows(objects int) []row {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	ms := contest.Milliseconds
 	each := func(d time.Duration) float64 { return ms(d) / float64(objects) }
 	const mi, ki = 1 << 20, 1 << 10
 	return []row{
@@ -88,7 +90,7 @@ func printTable(w io.Writer, native, ours figures, objects, rounds int) {
 // printNeighbours prints what three controllers whose modules use up all that they are allowed do to the one beside
 // them. They are called for each of its ConfigMaps.
 func printNeighbours(w io.Writer, alone, beset figures) {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	ms := contest.Milliseconds
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\nthe host's own controller\talone\tbeside 3 hostile ones\tratio\t")
 	for _, r := range []struct {
@@ -115,14 +117,8 @@ func (r row) verdict(theirs, mine float64) string {
 		}
 		value = mine / theirs
 	}
-	sign, met := "≤", value <= r.target+1e-9
-	if r.atLeast {
-		sign, met = "≥", value >= r.target
-	}
-	if met {
-		return fmt.Sprintf("%s %.4g ✔", sign, r.target)
-	}
-	return fmt.Sprintf("%s %.4g ✗", sign, r.target)
+	verdict, _ := contest.Target{Value: r.target, AtLeast: r.atLeast}.Verdict(value)
+	return verdict
 }
 
 // median takes the median of each figure.

@@ -1,4 +1,6 @@
-package main
+// Package contest is what the benchmarks on a real control plane share: contenders as processes of their own, what they use
+// of CPU and memory, the requests that they make, and verdicts on what was measured.
+package contest
 
 import (
 	"bufio"
@@ -16,24 +18,35 @@ import (
 	"time"
 )
 
-// contender is a controller to be measured.
-type contender struct {
-	name  string
-	agent string // of its requests to the API server
-	path  string
-	args  []string
+// Contender is a program to be measured. It has one controller, whose name is "bench".
+type Contender struct {
+	Name string
+	// Agent is what the name of its requests' sender begins with.
+	Agent string
+	Path  string
+	Args  []string
 }
 
-// process is a running contender.
-type process struct {
+// Host returns the host of a folder with a config, and with a folder for what it keeps.
+func Host(name, bin, config, cacheDir string) Contender {
+	return Contender{Name: name, Agent: "wasmloop", Path: filepath.Join(bin, "wasmloop"), Args: []string{
+		"run", "--config", config, "--health-probe-bind-address", "0", "--cache-dir", cacheDir,
+	}}
+}
+
+// Process is a running contender.
+type Process struct {
+	// Started is when it was started.
+	Started time.Time
+
 	command *exec.Cmd
 	output  *os.File
 	metrics string
-	started time.Time
 	ended   chan error
 }
 
-func (c contender) start(kubeconfig string) (*process, error) {
+// Start starts a contender on the cluster of a kubeconfig file.
+func (c Contender) Start(kubeconfig string) (*Process, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -42,8 +55,8 @@ func (c contender) start(kubeconfig string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{output: output, metrics: "http://" + address + "/metrics", started: time.Now(), ended: make(chan error, 1)}
-	p.command = exec.Command(c.path, append(c.args, "--kubeconfig", kubeconfig, "--metrics-bind-address", address)...)
+	p := &Process{output: output, metrics: "http://" + address + "/metrics", Started: time.Now(), ended: make(chan error, 1)}
+	p.command = exec.Command(c.Path, append(c.Args, "--kubeconfig", kubeconfig, "--metrics-bind-address", address)...)
 	p.command.Stdout, p.command.Stderr = output, output
 	if err := p.command.Start(); err != nil {
 		return nil, err
@@ -60,8 +73,8 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// stop ends the process.
-func (p *process) stop() error {
+// Stop ends the process.
+func (p *Process) Stop() error {
 	err := p.command.Process.Signal(os.Interrupt)
 	if waitErr := <-p.ended; err == nil {
 		err = waitErr
@@ -74,8 +87,8 @@ func (p *process) stop() error {
 	return err
 }
 
-// cpu returns the CPU time used so far.
-func (p *process) cpu() (time.Duration, error) {
+// CPU returns the CPU time used so far.
+func (p *Process) CPU() (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.command.Process.Pid))
 	if err != nil {
 		return 0, err
@@ -84,9 +97,9 @@ func (p *process) cpu() (time.Duration, error) {
 	return cpuOf(strings.Fields(after))
 }
 
-// serversCPU returns the CPU time that the control plane has used so far: etcd and kube-apiserver, which this process
+// ServersCPU returns the CPU time that the control plane has used so far: etcd and kube-apiserver, which this process
 // started.
-func serversCPU() (sum time.Duration, err error) {
+func ServersCPU() (sum time.Duration, err error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0, err
@@ -122,8 +135,8 @@ func cpuOf(fields []string) (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
 }
 
-// memory returns the resident memory in bytes.
-func (p *process) memory() (int64, error) {
+// Memory returns the resident memory in bytes.
+func (p *Process) Memory() (int64, error) {
 	file, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
 	if err != nil {
 		return 0, err
@@ -137,24 +150,49 @@ func (p *process) memory() (int64, error) {
 	return 0, errors.New("no VmRSS in /proc/PID/status")
 }
 
-// reconciled waits until the process has reconciled so many objects without an error, counted by controller-runtime.
-func (p *process) reconciled(ctx context.Context, objects int) error {
-	for {
-		if n, err := p.counter(ctx, `controller_runtime_reconcile_total{controller="bench",result=`); err == nil && n >= float64(objects) {
-			return nil
-		}
+// Reconciled waits until the process has reconciled so often without an error.
+func (p *Process) Reconciled(ctx context.Context, times int) error {
+	return p.until(ctx, "not all objects are reconciled", func() bool {
+		n, err := p.Reconciles(ctx)
+		return err == nil && n >= float64(times)
+	})
+}
+
+// Called waits until the module has been called so often.
+func (p *Process) Called(ctx context.Context, times float64) error {
+	return p.until(ctx, "the module is not called for all objects", func() bool {
+		n, err := p.Calls(ctx)
+		return err == nil && n >= times
+	})
+}
+
+func (p *Process) until(ctx context.Context, otherwise string, so func() bool) error {
+	for !so() {
 		select {
 		case err := <-p.ended:
+			p.ended <- err // for Stop
 			return fmt.Errorf("it has ended (%w); its output is in %s", err, p.output.Name())
 		case <-ctx.Done():
-			return fmt.Errorf("not all objects are reconciled: %w", ctx.Err())
+			return fmt.Errorf("%s: %w", otherwise, ctx.Err())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+	return nil
 }
 
-// counter sums up the metrics whose line begins with prefix.
-func (p *process) counter(ctx context.Context, prefix string) (sum float64, err error) {
+// Reconciles returns how often the process has reconciled without an error, counted by controller-runtime. It fails as long
+// as the controller does not run.
+func (p *Process) Reconciles(ctx context.Context) (float64, error) {
+	return p.Counter(ctx, `controller_runtime_reconcile_total{controller="bench",result=`)
+}
+
+// Calls returns how often the host has called the module.
+func (p *Process) Calls(ctx context.Context) (float64, error) {
+	return p.Counter(ctx, `wasmloop_module_calls_total{controller="bench"`)
+}
+
+// Counter sums up the metrics whose line begins with prefix.
+func (p *Process) Counter(ctx context.Context, prefix string) (sum float64, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.metrics, nil)
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package main
+package contest
 
 import (
 	"bufio"
@@ -16,23 +16,37 @@ omitStages: [RequestReceived, ResponseStarted, Panic]
 rules: [{level: Metadata}]
 `
 
-// auditLog counts a contender's requests.
-type auditLog struct {
+// AuditLog counts a contender's requests.
+type AuditLog struct {
 	path  string
 	agent string
 	since time.Time
 }
 
-// mark has only requests counted that come from now on.
-func (a *auditLog) mark() { a.since = time.Now() }
+// Mark has only requests counted that come from now on.
+func (a *AuditLog) Mark() { a.since = time.Now() }
 
-// count returns the numbers of requests by verb, other than lists and watches. Events are left out.
-func (a *auditLog) count() (byVerb map[string]float64, err error) {
+// Requests are numbers of requests by verb, other than lists and watches. Those of events are left out.
+type Requests map[string]float64
+
+// Writes returns how many of the requests are writes.
+func (r Requests) Writes() float64 { return r["create"] + r["update"] + r["patch"] + r["delete"] }
+
+// All returns how many there are.
+func (r Requests) All() (sum float64) {
+	for _, n := range r {
+		sum += n
+	}
+	return sum
+}
+
+// Count returns the requests so far.
+func (a *AuditLog) Count() (Requests, error) {
 	file, err := os.Open(a.path)
 	if err != nil {
 		return nil, err
 	}
-	byVerb = map[string]float64{}
+	byVerb := Requests{}
 	defer func() { _ = file.Close() }() // it was only read
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
@@ -55,9 +69,4 @@ func (a *auditLog) count() (byVerb map[string]float64, err error) {
 		}
 	}
 	return byVerb, lines.Err()
-}
-
-// writes returns how many of the requests are writes.
-func writes(byVerb map[string]float64) float64 {
-	return byVerb["create"] + byVerb["update"] + byVerb["patch"] + byVerb["delete"]
 }
