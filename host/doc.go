@@ -5,8 +5,9 @@
 //   - cmd/wasmloop and internal/cli are the command line.
 //   - internal/config reads the config file: which modules there are, and which controllers they are the logic of.
 //   - internal/source fetches the modules.
-//   - internal/engine is the controller-runtime manager: it watches kinds, queues objects and finds out how the cluster
-//     serves them.
+//   - internal/engine is the controller-runtime manager: it watches kinds and queues objects.
+//   - internal/setup turns an entry of the config into what reconciles its objects, and finds out how the cluster serves
+//     their kinds.
 //   - internal/reconcile handles one object: it gathers what the module may know, calls it, has its answer applied, and
 //     reports.
 //   - internal/guest is the sandbox that a call runs in. It alone touches wazero, and knows no Kubernetes.

@@ -18,6 +18,7 @@ import (
 	"github.com/wasmloop/wasmloop/host/internal/guest"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
+	"github.com/wasmloop/wasmloop/host/internal/setup"
 )
 
 // Options are the optional settings of an Engine.
@@ -55,8 +56,8 @@ type Engine struct {
 	manager manager.Manager
 	runtime *guest.Runtime
 	modules map[string]*module // by controller
-	kinds   *kinds
-	mapper  *mapper
+	kinds   kinds
+	mapper  *setup.Mapper
 	events  *events
 	client  *kube.Client
 	cache   *kube.Cache
@@ -84,18 +85,18 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 		return nil, fmt.Errorf("cannot set up the connection to the cluster: %w", err)
 	}
 	e := &Engine{manager: mgr, config: conf, log: options.Log, cacheDir: options.CacheDir}
-	e.mapper = &mapper{cluster: cluster, httpClient: mgr.GetHTTPClient()}
+	e.mapper = setup.NewMapper(cluster, mgr.GetHTTPClient())
 	if e.client, err = kube.NewClient(cluster, mgr.GetHTTPClient(), e.mapper); err != nil {
 		return nil, err
 	}
 	e.cache = kube.NewCache(e.client, reconcile.IndexKeys)
 	e.cache.OnError = (&watchReport{log: options.Log}).report
-	if e.kinds, err = newKinds(cluster, mgr, e.mapper); err != nil {
+	if e.kinds.Kinds, err = setup.NewKinds(cluster, mgr.GetHTTPClient(), e.mapper); err != nil {
 		return nil, err
 	}
 	if options.ReportLeftovers {
 		whole := &config.Config{Controllers: slices.Concat(conf.Controllers, options.Deselected)}
-		e.report = &reporter{&Leftovers{e.client, e.kinds.discovery}, whole, options.ReportAfter, options.Log}
+		e.report = &reporter{&Leftovers{e.client, e.kinds.Discovery}, whole, options.ReportAfter, options.Log}
 	}
 	if e.events, err = newEvents(cluster, mgr); err != nil {
 		return nil, err

@@ -2,12 +2,12 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/guest"
+	"github.com/wasmloop/wasmloop/host/internal/setup"
 	"github.com/wasmloop/wasmloop/host/internal/source"
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
@@ -73,7 +73,7 @@ func (e *Engine) loadModules(ctx context.Context) {
 }
 
 func (m *module) fetch(ctx context.Context, url string, limits config.Limits) (code []byte, err error) {
-	if m.limits, err = guestLimits(limits); err != nil {
+	if m.limits, err = setup.Limits(limits); err != nil {
 		return nil, err
 	}
 	fetched, err := source.Fetch(ctx, url)
@@ -101,25 +101,4 @@ func (e *Engine) load(ctx context.Context, controller string, m *module, code []
 	moduleInfo.WithLabelValues(m.name, m.digest, string(m.guest.Tier()), restoring).Set(1)
 	e.log.Info("module loaded", "controller", controller, "module", m.name, "digest", m.digest, "tier", string(m.guest.Tier()),
 		"restoring", restoring, "because", why, "seconds", time.Since(start).Seconds())
-}
-
-// guestLimits translates the config's limits, which were validated.
-func guestLimits(limits config.Limits) (guest.Limits, error) {
-	var errs []error
-	number := func(n int64, err error) int64 {
-		errs = append(errs, err)
-		return n
-	}
-	timeout, err := limits.Timeout.Duration()
-	translated := guest.Limits{
-		Memory:   uint64(number(limits.Memory.Bytes())),
-		Table:    uint32(number(limits.Tables.Units())),
-		Fuel:     uint64(number(limits.Fuel.Units())),
-		Timeout:  timeout,
-		Request:  uint64(number(limits.Request.Bytes())),
-		Response: uint64(number(limits.Response.Bytes())),
-		LogLines: int(number(limits.LogLines.Units())),
-		LogBytes: int(number(limits.LogBytes.Bytes())),
-	}
-	return translated, errors.Join(append(errs, err)...)
 }

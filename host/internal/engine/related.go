@@ -21,10 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
-	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
-	"github.com/wasmloop/wasmloop/host/internal/reconcile"
-	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
 // followTimeout is how long reconciles wait for the objects of a kind from when a module first asks for it.
@@ -345,32 +342,4 @@ func (r *related) wake(woken map[key]bool, q queue) {
 			q.Add(k)
 		}
 	}
-}
-
-// options translates what the config says of related objects, for the objects of a kind.
-func (r *related) options(kind schema.GroupVersionKind, entry config.Related) reconcile.RelatedOptions {
-	options := reconcile.RelatedOptions{Reader: relatedFor{r, kind}, Views: map[schema.GroupVersionKind]reconcile.View{}}
-	for _, rule := range entry.Rules {
-		translated := abi.Related{APIVersion: rule.APIVersion, Kind: rule.Kind, Namespace: rule.Namespace, Names: rule.Names}
-		if rule.LabelSelector != nil {
-			translated.LabelSelector = selectorOf(rule.LabelSelector)
-		}
-		options.Rules = append(options.Rules, translated)
-		options.Views[rule.Schema()] = viewOf(rule.Projection)
-	}
-	for _, allowed := range entry.Allow {
-		options.Allow = append(options.Allow, reconcile.AllowedRelated{
-			Kind: allowed.Schema(), Namespaces: allowed.Namespaces, Names: allowed.Names,
-		})
-		options.Views[allowed.Schema()] = viewOf(allowed.Projection)
-	}
-	return options
-}
-
-func selectorOf(selector *config.LabelSelector) *abi.LabelSelector {
-	translated := &abi.LabelSelector{MatchLabels: selector.MatchLabels}
-	for _, expression := range selector.MatchExpressions {
-		translated.MatchExpressions = append(translated.MatchExpressions, abi.LabelSelectorRequirement(expression))
-	}
-	return translated
 }

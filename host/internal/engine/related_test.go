@@ -26,6 +26,7 @@ import (
 	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
+	"github.com/wasmloop/wasmloop/host/internal/setup"
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
@@ -112,8 +113,8 @@ func engineOf(t *testing.T, as *rest.Config) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Engine{manager: mgr, mapper: &mapper{cluster: as, httpClient: mgr.GetHTTPClient()}}
-	if e.kinds, err = newKinds(as, mgr, e.mapper); err != nil {
+	e := &Engine{manager: mgr, mapper: setup.NewMapper(as, mgr.GetHTTPClient())}
+	if e.kinds.Kinds, err = setup.NewKinds(as, mgr.GetHTTPClient(), e.mapper); err != nil {
 		t.Fatal(err)
 	}
 	if e.client, err = kube.NewClient(as, mgr.GetHTTPClient(), e.mapper); err != nil {

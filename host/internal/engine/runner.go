@@ -15,6 +15,7 @@ import (
 	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
+	"github.com/wasmloop/wasmloop/host/internal/setup"
 )
 
 const (
@@ -117,32 +118,15 @@ func (r *runner) outcomes(log logr.Logger) *outcomes {
 
 // reconcilers returns a Reconciler for each of the kinds that are reconciled.
 func (r *runner) reconcilers(w watches, cache kube.Watches, fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes, follows *related) (dispatcher, error) {
-	times, err := timesOf(&r.entry)
-	if err != nil {
-		return nil, err
-	}
-	options := apply.Options{
-		Adopt: r.entry.Adopt, MaxPrune: r.entry.Prune.MaxPerReconcile, Kinds: map[schema.GroupVersionKind]apply.KindOptions{},
-	}
-	for _, kind := range owned {
-		options.Kinds[kind.GroupVersionKind] = kind.Options
-	}
 	module := measured(r.entry.Name, contained(r.entry.Name, r.engine.idler.watching(r.module), r.engine.log))
-	applier := apply.New(r.entry.Name, cache, r.engine.client, options)
+	applier := apply.New(r.entry.Name, cache, r.engine.client, setup.ApplyOptions(&r.entry, owned))
 	byKind := dispatcher{}
 	for i, kind := range fors {
-		controller := reconcile.Controller{
-			Name:     r.entry.Name,
-			For:      kind,
-			Selector: w.fors[i].selector,
-			View:     viewOf(r.entry.For[i].Projection),
-			Owns:     owned,
-			Related:  follows.options(kind.GroupVersionKind, r.entry.Related),
-			Clock:    r.entry.Clock,
-			Finalize: r.entry.Finalize,
-			Settings: r.entry.Settings,
-			Resync:   times.resync, MinInterval: times.minInterval, Schedule: times.schedule,
+		controller, err := setup.Controller(&r.entry, i, kind, owned)
+		if err != nil {
+			return nil, err
 		}
+		controller.Selector, controller.Related.Reader = w.fors[i].selector, relatedFor{follows, kind.GroupVersionKind}
 		if remembered != nil {
 			controller.Outcomes = remembered
 		}
@@ -152,15 +136,6 @@ func (r *runner) reconcilers(w watches, cache kube.Watches, fors []reconcile.Kin
 		byKind[kind.GroupVersionKind] = reconcile.New(controller, module, cache, applier, r.recorder)
 	}
 	return byKind, nil
-}
-
-// viewOf returns what a module sees of a kind.
-func viewOf(projection config.Projection) reconcile.View {
-	view := reconcile.View(projection.View)
-	if projection.MetadataOnly && len(view.Fields) == 0 {
-		view.Fields = []string{"metadata"}
-	}
-	return view
 }
 
 // dispatcher gives each object to the Reconciler of its kind. It is a controller-runtime reconciler.
@@ -205,13 +180,5 @@ func (r *runner) owned(ctx context.Context, log logr.Logger) ([]reconcile.OwnedK
 	if err != nil {
 		return nil, err
 	}
-	owned := make([]reconcile.OwnedKind, len(kinds))
-	for i, entry := range r.entry.Owns {
-		owned[i] = reconcile.OwnedKind{Kind: kinds[i], Namespaces: entry.Namespaces, View: reconcile.View(entry.View), Options: apply.KindOptions{
-			Strategy:      apply.Strategy(entry.UpdateStrategy),
-			Orphan:        entry.Prune.Orphan,
-			NotController: entry.OwnerReference == config.OwnerReferenceOwner,
-		}}
-	}
-	return owned, nil
+	return setup.Owned(&r.entry, kinds), nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
+	"github.com/wasmloop/wasmloop/host/internal/setup"
 )
 
 // watches are what a controller watches from its start on.
@@ -71,7 +72,7 @@ func within(selection kube.Selection, namespaces []string, namespaced bool) []ku
 }
 
 func (r *runner) planFor(ctx context.Context, entry *config.Reconciled, kind reconcile.Kind, owned []reconcile.OwnedKind) (w forWatch, err error) {
-	if w.selector, err = selectorFor(entry); err != nil {
+	if w.selector, err = setup.SelectorOf(entry); err != nil {
 		return w, err
 	}
 	all := kube.Selection{GroupVersionKind: kind.GroupVersionKind}

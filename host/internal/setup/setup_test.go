@@ -1,9 +1,8 @@
-package engine
+package setup
 
 import (
 	"testing"
 
-	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -30,11 +29,16 @@ controllers:
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &runner{engine: &Engine{kinds: kindsOf(t)}, entry: conf.Controllers[0]}
-	got, err := r.owned(t.Context(), logr.Discard())
-	if err != nil {
-		t.Fatal(err)
+	entry := &conf.Controllers[0]
+	var kinds []reconcile.Kind
+	for _, owned := range entry.OwnedKinds() {
+		kind, err := kindsOf(t).Find(t.Context(), owned.Schema())
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds = append(kinds, kind)
 	}
+	got := Owned(entry, kinds)
 	core := func(kind string, namespaced, status bool) reconcile.Kind {
 		return reconcile.Kind{
 			GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: kind}, Namespaced: namespaced, Status: apply.StatusOptions{Subresource: status},

@@ -1,4 +1,4 @@
-package engine
+package setup
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// mapper says how the cluster serves kinds. It learns of new ones by itself, and of others that go or change by forget. It
+// Mapper says how a cluster serves kinds. It learns of new ones by itself, and of others that go or change by Forget. It
 // implements kube.Mapper.
-type mapper struct {
+type Mapper struct {
 	cluster    *rest.Config
 	httpClient *http.Client
 
@@ -21,8 +21,13 @@ type mapper struct {
 	current meta.RESTMapper // nil: nothing is known
 }
 
+// NewMapper returns a Mapper for the cluster that config leads to, over httpClient.
+func NewMapper(cluster *rest.Config, httpClient *http.Client) *Mapper {
+	return &Mapper{cluster: cluster, httpClient: httpClient}
+}
+
 // RESTMapping says how a kind is served.
-func (m *mapper) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
+func (m *Mapper) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
 	m.mu.Lock()
 	current := m.current
 	if current == nil {
@@ -37,8 +42,8 @@ func (m *mapper) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.R
 	return current.RESTMapping(kind, versions...)
 }
 
-// forget has everything asked for anew.
-func (m *mapper) forget() {
+// Forget has everything asked for anew.
+func (m *Mapper) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.current = nil
