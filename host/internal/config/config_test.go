@@ -253,7 +253,7 @@ func TestParseFaults(t *testing.T) {
 			file: header + "controllers:\n- name: c\n  module: m\n  for: {apiVersion: v1, kind: Pod, fields: [a..b]}\n" +
 				"  schedule: 0 3 * *\n  minInterval: never\n",
 			want: []FaultError{
-				{Line: 8, Column: 45, Message: `controllers[0].for[0].fields[0]: Invalid value: "a..b": want names of fields with dots between them, like spec.template`},
+				{Line: 8, Column: 45, Message: `controllers[0].for[0].fields[0]: Invalid value: "a..b": want names of fields with dots between them, like spec.template, and a name that has dots in brackets, like metadata.annotations[example.com/a]`},
 				{Line: 10, Column: 3, Message: `controllers[0].minInterval: Invalid value: "never": want a duration above zero like "30s"`},
 				{Line: 9, Column: 3, Message: `controllers[0].schedule: Invalid value: "0 3 * *": expected exactly 5 fields, found 4: [0 3 * *]`},
 				{Line: 9, Column: 3, Message: `controllers[0].schedule: Invalid value: "0 3 * *": needs clock: true: without a clock the answer would be the same again`},

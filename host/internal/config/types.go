@@ -129,10 +129,11 @@ type Projection struct {
 // View is what a module sees of a kind's objects. What it does not see makes no difference: a change of that alone does not
 // call the module.
 type View struct {
-	// Fields are the paths of the fields that the module sees, like spec.template, beside apiVersion, kind and the object's
-	// name, namespace and uid. Default: all.
+	// Fields are the paths of the fields that the module sees, like spec.template or metadata.annotations[example.com/a],
+	// beside apiVersion, kind and the object's name, namespace and uid. Default: all.
 	Fields []string `json:"fields,omitempty"`
-	// Ignore are the paths of fields that the module does not see, like status. Default: none.
+	// Ignore are the paths of fields that the module does not see, like status or metadata.annotations[example.com/a].
+	// Default: none.
 	Ignore []string `json:"ignore,omitempty"`
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -208,11 +209,15 @@ func (c *Controller) validateTimes(path *field.Path) (faults field.ErrorList) {
 	return faults
 }
 
+// fieldPathForm is the form of a path: names with dots between them, or in brackets.
+var fieldPathForm = regexp.MustCompile(`^[^.,\[\]]+(\.[^.,\[\]]+|\[[^,\[\]]+\])*$`)
+
 func (v View) validate(path *field.Path) (faults field.ErrorList) {
 	check := func(list *field.Path, paths []string) {
 		for i, fieldPath := range paths {
-			if slices.Contains(strings.Split(fieldPath, "."), "") {
-				faults = append(faults, field.Invalid(list.Index(i), fieldPath, "want names of fields with dots between them, like spec.template"))
+			if !fieldPathForm.MatchString(fieldPath) {
+				faults = append(faults, field.Invalid(list.Index(i), fieldPath,
+					"want names of fields with dots between them, like spec.template, and a name that has dots in brackets, like metadata.annotations[example.com/a]"))
 			}
 		}
 	}

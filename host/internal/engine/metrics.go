@@ -37,6 +37,10 @@ var (
 		Name: "wasmloop_watch_errors_total",
 		Help: "Times that a kind could not be listed or watched.",
 	}, []string{"kind", "api_version"})
+	resyncs = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wasmloop_resyncs_total",
+		Help: "Objects that were looked at again though nothing happened, by controller.",
+	}, []string{"controller"})
 	running = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "wasmloop_controller_running",
 		Help: "1 for each controller that runs, 0 for one that waits for its kinds.",
@@ -52,7 +56,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, failing, failingWatches, running, missingKinds, moduleInfo)
+	metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, failing, failingWatches, resyncs, running, missingKinds, moduleInfo)
 }
 
 // measured counts and times the calls of a module.

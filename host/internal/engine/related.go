@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
@@ -336,10 +335,6 @@ func (r *related) askedFor(objects ...*kube.Object) map[key]bool {
 
 func (r *related) wake(woken map[key]bool, q queue) {
 	for k := range woken {
-		if byPriority, ok := q.(priorityqueue.PriorityQueue[key]); ok {
-			byPriority.AddWithOpts(priorityqueue.AddOpts{Priority: new(relatedPriority)}, k)
-		} else {
-			q.Add(k)
-		}
+		add(q, k, relatedPriority)
 	}
 }

@@ -472,15 +472,18 @@ func TestRelatedHandler(t *testing.T) {
 }
 
 // pretender is a cache in which each Modern is there, and nothing else.
-type pretender struct{ *related }
+type pretender struct {
+	*related
+	version string // of all objects
+}
 
 func (*pretender) Follow(context.Context, schema.GroupVersionKind, types.NamespacedName) (bool, error) {
 	return true, nil
 }
 
-func (*pretender) Get(_ context.Context, id kube.ID) (*kube.Object, error) {
+func (p *pretender) Get(_ context.Context, id kube.ID) (*kube.Object, error) {
 	return &kube.Object{
-		Kind: id.GroupVersionKind, NamespacedName: id.NamespacedName, UID: types.UID(id.Name), ResourceVersion: "1",
+		Kind: id.GroupVersionKind, NamespacedName: id.NamespacedName, UID: types.UID(id.Name), ResourceVersion: "1" + p.version,
 		JSON: []byte(`{"metadata":{"name":"` + id.Name + `"}}`),
 	}, nil
 }

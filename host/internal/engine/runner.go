@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	crreconcile "sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
 	"github.com/wasmloop/wasmloop/host/internal/config"
@@ -72,6 +73,10 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	resync, err := r.entry.Resync.Duration()
+	if err != nil {
+		return err
+	}
 	w, err := r.plan(ctx, fors, owned)
 	if err != nil {
 		return err
@@ -89,8 +94,10 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 		return err
 	}
 	follows.reconcilers = reconcilers
-	if err := run.Watch(follows); err != nil {
-		return err
+	for _, source := range []source.TypedSource[key]{follows, &resyncer{r.entry.Name, resync, reconcilers}} {
+		if err := run.Watch(source); err != nil {
+			return err
+		}
 	}
 	if err := r.open(w, run, fors, reconcilers, watches, cancel); err != nil { //nolint:contextcheck // other controllers may share what is watched, and outlive this one
 		return err
@@ -118,7 +125,7 @@ func (r *runner) outcomes(log logr.Logger) *outcomes {
 
 // reconcilers returns a Reconciler for each of the kinds that are reconciled.
 func (r *runner) reconcilers(w watches, cache kube.Watches, fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes, follows *related) (dispatcher, error) {
-	module := measured(r.entry.Name, contained(r.entry.Name, r.engine.idler.watching(r.module), r.engine.log))
+	module := measured(r.entry.Name, contained(r.entry.Name, r.module, r.engine.log))
 	applier := apply.New(r.entry.Name, cache, r.engine.client, setup.ApplyOptions(&r.entry, owned))
 	byKind := dispatcher{}
 	for i, kind := range fors {

@@ -32,6 +32,15 @@ func gauge(t *testing.T, of prometheus.Gauge) float64 {
 	return metric.GetGauge().GetValue()
 }
 
+func counter(t *testing.T, of prometheus.Counter) float64 {
+	t.Helper()
+	var metric dto.Metric
+	if err := of.Write(&metric); err != nil {
+		t.Fatal(err)
+	}
+	return metric.GetCounter().GetValue()
+}
+
 // TestPlan says what the API server is asked for.
 func TestPlan(t *testing.T) {
 	tests := map[string]struct {

@@ -24,9 +24,30 @@ func Without(object []byte, paths []string) []byte { return project(object, spli
 func split(paths []string) [][]string {
 	parts := make([][]string, len(paths))
 	for i, path := range paths {
-		parts[i] = strings.Split(path, ".")
+		parts[i] = splitPath(path)
 	}
 	return parts
+}
+
+// splitPath splits a path into names. They have dots between them; one with dots in it is in brackets:
+// metadata.annotations[example.com/a].
+func splitPath(path string) (names []string) {
+	for path != "" {
+		end := strings.IndexAny(path, ".[")
+		switch {
+		case end < 0:
+			return append(names, path)
+		case end > 0:
+			names = append(names, path[:end])
+		}
+		rest := path[end+1:]
+		if path[end] == '[' {
+			name, after, _ := strings.Cut(rest, "]")
+			names, rest = append(names, name), strings.TrimPrefix(after, ".")
+		}
+		path = rest
+	}
+	return names
 }
 
 // project returns an encoded object with only the fields at these paths, or with all but them.

@@ -93,7 +93,7 @@ func PathsOf(paths ...string) Paths {
 func (p Paths) split() [][]string {
 	var parts [][]string
 	for path := range strings.SplitSeq(string(p), ",") {
-		parts = append(parts, strings.Split(path, "."))
+		parts = append(parts, splitPath(path))
 	}
 	return parts
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,8 +25,7 @@ func (r *Reconciler) answer(ctx context.Context, name types.NamespacedName, obse
 		if !r.controller.Clock && r.memory.settled(name, identity) || r.knownOutcome(name, identity) {
 			return nil, identity, nil
 		}
-		r.memory.called(name, r.now())
-		if response, fault = r.call(ctx, observed, request); fault != nil {
+		if response, fault = r.call(ctx, name, observed, request); fault != nil {
 			return nil, identity, fault
 		}
 		if sameRules(response.Related, r.dependencies.asked(name)) {
@@ -41,14 +41,20 @@ func (r *Reconciler) answer(ctx context.Context, name types.NamespacedName, obse
 	return nil, identity, faultOf(reasonInvalidResponse, fmt.Errorf("the module asks for other related objects each time, %d times in a row", maxRounds))
 }
 
-// call asks the module, and checks its answer.
-func (r *Reconciler) call(ctx context.Context, observed *observation, request []byte) (*abi.Response, *fault) {
-	encoded, err := r.module.Call(ctx, request, logTo(logr.FromContextOrDiscard(ctx)))
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, &fault{err: err} // we are being stopped
+// call asks the module, unless it has just answered the same request, and checks its answer.
+func (r *Reconciler) call(ctx context.Context, name types.NamespacedName, observed *observation, request []byte) (*abi.Response, *fault) {
+	sum := sha256.Sum256(request)
+	encoded, known := r.memory.answer(name, sum)
+	if !known {
+		r.memory.called(name, r.now())
+		var err error
+		if encoded, err = r.module.Call(ctx, request, logTo(logr.FromContextOrDiscard(ctx))); err != nil {
+			if ctx.Err() != nil {
+				return nil, &fault{err: err} // we are being stopped
+			}
+			return nil, &fault{reason: reasonModuleFailed, err: err}
 		}
-		return nil, &fault{reason: reasonModuleFailed, err: err}
+		r.memory.answered(name, sum, encoded)
 	}
 	response, err := abi.DecodeResponse(encoded)
 	if err == nil {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"sync"
@@ -45,6 +46,9 @@ type remembered struct {
 	fingerprint string
 	// identity is that of the same observation: it tells apart only what makes a difference.
 	identity Identity
+	// answer is what the module answered last, as long as it is being carried out: the host's own writes may come back
+	// without making another request.
+	answer *answer
 	// called is when the module was called last.
 	called time.Time
 	// due is when a requeue is due.
@@ -67,6 +71,12 @@ type write struct {
 	version string
 	created bool // the cache cannot have shown the object before
 	deleted bool
+}
+
+// answer is the answer to a request, encoded.
+type answer struct {
+	request  [sha256.Size]byte
+	response []byte
 }
 
 // update changes what is known of an object.
@@ -183,13 +193,16 @@ func (m *memory) settle(name types.NamespacedName, fingerprint string, identity 
 		known.due = due
 		known.fingerprint, known.identity = fingerprint, identity
 		known.conflicts = 0
+		if fingerprint != "" {
+			known.answer = nil
+		}
 	})
 }
 
 // unsettle remembers that a reconcile failed, and returns how many conflicts there were in a row.
 func (m *memory) unsettle(name types.NamespacedName, conflict bool) (conflicts int) {
 	m.update(name, func(known *remembered) {
-		known.fingerprint, known.identity = "", Identity{}
+		known.fingerprint, known.identity, known.answer = "", Identity{}, nil
 		if known.conflicts++; !conflict {
 			known.conflicts = 0
 		}
@@ -204,10 +217,39 @@ func (m *memory) converged(name types.NamespacedName, fingerprint string, now ti
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.objects[name]
-	if known == nil || known.fingerprint != fingerprint || now.After(known.due) {
+	if known == nil || known.fingerprint != fingerprint || !known.due.IsZero() && now.After(known.due) {
 		return time.Time{}, false
 	}
 	return known.due, true
+}
+
+// due returns the objects of which something was due before now, and has it due again when next says.
+func (m *memory) due(now time.Time, next func() time.Time) (names []types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, known := range m.objects {
+		if !known.due.IsZero() && known.due.Before(now) {
+			known.due = next()
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// answered remembers the answer to the request with this hash.
+func (m *memory) answered(name types.NamespacedName, request [sha256.Size]byte, response []byte) {
+	m.update(name, func(known *remembered) { known.answer = &answer{request, response} })
+}
+
+// answer returns the last answer if it was to the request with this hash.
+func (m *memory) answer(name types.NamespacedName, request [sha256.Size]byte) (response []byte, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.objects[name]
+	if known == nil || known.answer == nil || known.answer.request != request {
+		return nil, false
+	}
+	return known.answer.response, true
 }
 
 // called remembers when the module was called for an object.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -93,6 +92,8 @@ type Controller struct {
 	Outcomes Outcomes
 	// Resync is the time after which an object is looked at again though nothing happened. 0: never.
 	Resync time.Duration
+	// Now is the time that modules are told, and that is written into conditions. nil: time.Now.
+	Now func() time.Time
 }
 
 // Schedule says when something is due next after a time.
@@ -116,9 +117,13 @@ type Reconciler struct {
 
 // New returns a Reconciler. reader is a cache of the kinds in controller, with IndexKeys as its index.
 func New(controller Controller, module Module, reader Reader, applier *apply.Applier, recorder Recorder) *Reconciler {
-	return &Reconciler{
+	r := &Reconciler{
 		controller: controller, module: module, reader: reader, applier: applier, recorder: recorder, now: time.Now,
 	}
+	if controller.Now != nil {
+		r.now = controller.Now
+	}
+	return r
 }
 
 // Reconcile brings the cluster to what the module wants for the object of this name. Whatever goes wrong before the
@@ -172,11 +177,7 @@ func (r *Reconciler) look(ctx context.Context, name types.NamespacedName, object
 		return r.failed(ctx, name, observed, faultOf(reasonRelatedFailed, err))
 	}
 	if due, converged := r.memory.converged(name, observed.fingerprint(), r.dueAt()); converged {
-		after := due.Sub(r.now())
-		if after <= 0 {
-			after = r.resync()
-		}
-		return reconcile.Result{RequeueAfter: after}, nil
+		return r.rest(due), nil
 	}
 	if wait := r.memory.tooSoon(name, r.now(), r.controller.MinInterval); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -209,7 +210,7 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	}
 	response, identity, fault := r.answer(ctx, name, observed)
 	if response == nil && fault == nil {
-		return r.settle(name, observed, identity, r.resync()), nil
+		return r.settle(name, observed, identity, r.dueAfter(r.resync())), nil
 	}
 	if fault == nil {
 		fault = r.carryOut(ctx, name, observed, response)
@@ -226,21 +227,21 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	}
 	open := r.memory.open(name)
 	r.noteOutcome(name, identity, !open && len(response.Events) == 0)
-	after := r.requeueAfter(response)
-	if wait := r.memory.unsure(name); wait > 0 {
-		after = wait
-	}
+	due := r.dueAfter(r.requeueAfter(response))
 	if open {
-		r.memory.settle(name, "", Identity{}, r.now().Add(after))
-		return reconcile.Result{RequeueAfter: after}, nil
+		r.memory.settle(name, "", Identity{}, due)
+		if wait := r.memory.unsure(name); wait > 0 {
+			return reconcile.Result{RequeueAfter: wait}, nil
+		}
+		return r.rest(due), nil
 	}
-	return r.settle(name, observed, identity, after), nil
+	return r.settle(name, observed, identity, due), nil
 }
 
 // settle remembers that the outcome of an observation is fully applied.
-func (r *Reconciler) settle(name types.NamespacedName, observed *observation, identity Identity, after time.Duration) reconcile.Result {
-	r.memory.settle(name, observed.fingerprint(), identity, r.now().Add(after))
-	return reconcile.Result{RequeueAfter: after}
+func (r *Reconciler) settle(name types.NamespacedName, observed *observation, identity Identity, due time.Time) reconcile.Result {
+	r.memory.settle(name, observed.fingerprint(), identity, due)
+	return r.rest(due)
 }
 
 // failed says what comes after a fault: another try, or none.
@@ -270,15 +271,6 @@ func (r *Reconciler) requeueAfter(response *abi.Response) time.Duration {
 		}
 	}
 	return soonest
-}
-
-// resync returns the time to the next resync. It is spread by a tenth, so that they do not come all at once.
-func (r *Reconciler) resync() time.Duration {
-	resync := r.controller.Resync
-	if resync > 0 {
-		resync -= time.Duration(rand.Int64N(int64(resync)/10 + 1))
-	}
-	return resync
 }
 
 func (r *Reconciler) get(ctx context.Context, name types.NamespacedName) (*kube.Object, error) {

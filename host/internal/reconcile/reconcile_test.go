@@ -358,7 +358,7 @@ func TestCacheStaysBehind(t *testing.T) {
 	if wait := b.reconcileOnce(); wait != conflictPause {
 		t.Errorf("got %s, want another try after %s", wait, conflictPause)
 	}
-	if diff := cmp.Diff(did{Calls: 1, Writes: 1}, b.did()); diff != "" {
+	if diff := cmp.Diff(did{Calls: 0, Writes: 1}, b.did()); diff != "" {
 		t.Errorf("the second create is refused, and is worth no event: -want +got:\n%s", diff)
 	}
 	for range maxConflicts - 1 {
@@ -461,6 +461,26 @@ func TestErrorsAreNotConverged(t *testing.T) {
 	}
 }
 
+// TestOwnWritesUnseen writes what the module does not see: it is not called again to say the same.
+func TestOwnWritesUnseen(t *testing.T) {
+	b := newBench(t, Controller{For: thing, View: View{Ignore: []string{"status"}}})
+	b.answer = `{"status":{"phase":"Done"}}`
+	b.reconcileOnce()
+	if diff := cmp.Diff(did{Calls: 1, Writes: 1}, b.did()); diff != "" {
+		t.Errorf("the first time: -want +got:\n%s", diff)
+	}
+	b.reconcileOnce()
+	if diff := cmp.Diff(did{}, b.did()); diff != "" {
+		t.Errorf("with its own write: -want +got:\n%s", diff)
+	}
+	b.resize(7)
+	b.answer = `{"status":{"phase":"Resized"}}`
+	b.reconcileOnce()
+	if diff := cmp.Diff(did{Calls: 1, Writes: 1}, b.did()); diff != "" {
+		t.Errorf("another request: -want +got:\n%s", diff)
+	}
+}
+
 func TestRequeueAfter(t *testing.T) {
 	tests := map[string]struct {
 		reason   string
@@ -473,8 +493,9 @@ func TestRequeueAfter(t *testing.T) {
 		"schedule":          {"it comes before the resync", true, 10 * time.Hour, `{}`, 15 * time.Minute, 15 * time.Minute, quarters{}},
 		"schedule alone":    {"it is all there is", true, 0, `{}`, 15 * time.Minute, 15 * time.Minute, quarters{}},
 		"requeue is sooner": {"the module says when", true, 0, `{"requeueAfter":"1m"}`, time.Minute, time.Minute, quarters{}},
-		"no resync":         {"nothing is due, ever", false, 0, `{}`, 0, 0, nil},
-		"resync":            {"a host spreads its resyncs", false, 10 * time.Hour, `{}`, 9 * time.Hour, 10 * time.Hour, nil},
+		"no resync":         {"nothing is due, ever", true, 0, `{}`, 0, 0, nil},
+		"no clock":          {"the module would say the same again", false, 10 * time.Hour, `{}`, 0, 0, nil},
+		"resync":            {"a host spreads its resyncs", true, 10 * time.Hour, `{}`, 9 * time.Hour, 10 * time.Hour, nil},
 		"requeue":           {"the module says when", true, 10 * time.Hour, `{"requeueAfter":"30s"}`, 30 * time.Second, 30 * time.Second, nil},
 		"requeue alone":     {"the module says when", true, 0, `{"requeueAfter":"30s"}`, 30 * time.Second, 30 * time.Second, nil},
 		"resync is sooner":  {"it looks at all there is", true, time.Minute, `{"requeueAfter":"1h"}`, 54 * time.Second, time.Minute, nil},

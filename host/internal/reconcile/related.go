@@ -79,16 +79,30 @@ func (s selection) matches(object *kube.Object) bool {
 // relate adds to an observation the objects that the config's rules and these name.
 func (r *Reconciler) relate(ctx context.Context, name types.NamespacedName, observed *observation, rules []abi.Related) error {
 	observed.asked = rules
+	selections, err := r.resolveAll(ctx, name, rules)
+	if err != nil {
+		return err
+	}
+	// Whatever changes from now on wakes the object, so that nothing is missed that is not read yet.
+	r.dependencies.depend(name, selections)
+	return r.readAll(ctx, observed, selections)
+}
+
+// resolveAll completes the config's rules and these for the object of this name.
+func (r *Reconciler) resolveAll(ctx context.Context, name types.NamespacedName, rules []abi.Related) ([]selection, error) {
 	selections := make([]selection, 0, len(r.controller.Related.Rules)+len(rules))
 	for _, rule := range slices.Concat(r.controller.Related.Rules, rules) {
 		selected, err := r.resolve(ctx, rule, name)
 		if err != nil {
-			return fmt.Errorf("cannot read the related objects of kind %s: %w", rule.Kind, err)
+			return nil, fmt.Errorf("cannot read the related objects of kind %s: %w", rule.Kind, err)
 		}
 		selections = append(selections, selected)
 	}
-	// Whatever changes from now on wakes the object, so that nothing is missed that is not read yet.
-	r.dependencies.depend(name, selections)
+	return selections, nil
+}
+
+// readAll adds to an observation the objects of selections.
+func (r *Reconciler) readAll(ctx context.Context, observed *observation, selections []selection) error {
 	observed.related = map[schema.GroupVersionKind][]*kube.Object{}
 	for _, selected := range selections {
 		found, err := r.read(ctx, selected)

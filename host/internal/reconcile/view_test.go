@@ -29,6 +29,16 @@ func TestView(t *testing.T) {
 			View{Ignore: []string{"status", "metadata.labels", "spec.a.b", "spec.containers", "none.at.all"}},
 			`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"n","uid":"u","generation":2},"spec":{"nodeName":"x","a":{"c":2}}}`,
 		},
+		"names with dots": {
+			"they are in brackets",
+			View{Fields: []string{"metadata.labels[a.b/c]", "spec[nodeName]", "spec[a].b"}},
+			`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"n","uid":"u","labels":{"a.b/c":"d"}},"spec":{"nodeName":"x","a":{"b":1}}}`,
+		},
+		"names with dots ignored": {
+			"the others stay",
+			View{Ignore: []string{"metadata.labels[a.b/c]", "spec", "status"}},
+			`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"n","uid":"u","labels":{},"generation":2}}`,
+		},
 		"both": {
 			"what is ignored is so within the fields",
 			View{Fields: []string{"spec"}, Ignore: []string{"spec.a", "spec.containers"}},

@@ -186,6 +186,11 @@ func (p *Process) Reconciles(ctx context.Context) (float64, error) {
 	return p.Counter(ctx, `controller_runtime_reconcile_total{controller="bench",result=`)
 }
 
+// Resyncs returns how many objects the host has looked at again though nothing happened.
+func (p *Process) Resyncs(ctx context.Context) (float64, error) {
+	return p.Counter(ctx, `wasmloop_resyncs_total{controller="bench"`)
+}
+
 // Calls returns how often the host has called the module.
 func (p *Process) Calls(ctx context.Context) (float64, error) {
 	return p.Counter(ctx, `wasmloop_module_calls_total{controller="bench"`)

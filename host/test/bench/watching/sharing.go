@@ -25,7 +25,7 @@ const (
 )
 
 // Why targets are missed that are.
-const whyCalls = "after its own write the host calls the module once more, though here the request is what it was before"
+const whyCalls = "a child that others changed meanwhile is another request"
 
 // sharers are objects that share a related object, each with a child that shows its value.
 type sharers struct {
@@ -34,7 +34,8 @@ type sharers struct {
 	audit   *contest.AuditLog
 	number  int
 	fresh   int // how many were created later
-	watch   watch.Interface
+	// children are the ConfigMaps that come and change.
+	children chan *unstructured.Unstructured
 }
 
 // measureSharing measures a change of an object that many others depend on, and how long a fresh object takes meanwhile.
@@ -48,10 +49,13 @@ func (b *bench) measureSharing(ctx context.Context, plane *contest.Plane) (rows 
 		return nil, err
 	}
 	s.audit = plane.Audit(host)
-	if s.watch, err = plane.Client.Resource(configMaps).Namespace(namespace).Watch(ctx, metav1.ListOptions{}); err != nil {
+	children, err := plane.Client.Resource(configMaps).Namespace(namespace).Watch(ctx, metav1.ListOptions{})
+	if err != nil {
 		return nil, err
 	}
-	defer s.watch.Stop()
+	defer children.Stop()
+	s.children = make(chan *unstructured.Unstructured, 10*b.sharing)
+	go s.receive(children)
 	if err := s.create(ctx); err != nil {
 		return nil, err
 	}
@@ -74,6 +78,16 @@ func (b *bench) measureSharing(ctx context.Context, plane *contest.Plane) (rows 
 		return s.follow(ctx, "1", b.sharing, -1)
 	})
 	return s.rows(alone, amid), err
+}
+
+// receive takes what a watch tells as it comes: the API server ends a watch that is not read.
+func (s *sharers) receive(watch watch.Interface) {
+	defer close(s.children)
+	for event := range watch.ResultChan() {
+		if child, ok := event.Object.(*unstructured.Unstructured); ok {
+			s.children <- child
+		}
+	}
 }
 
 // rows returns what was measured of fresh objects alone, and amid those that follow a change. What fresh objects take is not
@@ -152,9 +166,11 @@ func (s *sharers) follow(ctx context.Context, value string, objects, fresh int) 
 	pause := time.NewTimer(freshPause)
 	for len(done) < objects || waiting != "" || len(f.latencies) < fresh {
 		select {
-		case event := <-s.watch.ResultChan():
-			child, ok := event.Object.(*unstructured.Unstructured)
-			if shown, _, _ := unstructured.NestedString(objectOf(child), "data", "value"); !ok || shown != value {
+		case child, ok := <-s.children:
+			if !ok {
+				return f, errors.New("the API server has ended the watch")
+			}
+			if shown, _, _ := unstructured.NestedString(child.Object, "data", "value"); shown != value {
 				continue
 			}
 			switch name := child.GetName(); {
@@ -182,13 +198,6 @@ func (s *sharers) follow(ctx context.Context, value string, objects, fresh int) 
 		}
 	}
 	return f, nil
-}
-
-func objectOf(child *unstructured.Unstructured) map[string]any {
-	if child == nil {
-		return nil
-	}
-	return child.Object
 }
 
 // quiet waits until no module is called any more, and returns how often it was.
