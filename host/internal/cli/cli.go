@@ -15,8 +15,8 @@ const (
 	exitError = 1
 )
 
-// Run runs wasmloop with these arguments and returns its exit code: 0 if all went well, 1 otherwise. Results go to
-// stdout, all else to stderr.
+// Run runs wasmloop with these arguments and returns its exit code: 0 if all went well, 1 or what a command says
+// otherwise. Results go to stdout, all else to stderr.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	command := newCommand(stderr) //nolint:contextcheck // cobra hands the context to the command
 	command.SetArgs(args)
@@ -24,7 +24,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	command.SetErr(stderr)
 	if err := command.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(stderr, "✗ %v\n", err)
-		return exitError
+		return exitCodeOf(err)
 	}
 	return exitOK
 }
@@ -36,6 +36,22 @@ func newCommand(stderr io.Writer) *cobra.Command {
 		SilenceUsage:  true, // an error is about what was asked for, seldom about how
 		SilenceErrors: true, // Run prints them
 	}
-	command.AddCommand(newInspectCommand(), newPruneCommand(), newReleaseCommand(), newRunCommand(stderr), newVersionCommand())
+	command.AddCommand(
+		newBenchCommand(),
+		newBuildCommand(),
+		newCheckCommand(),
+		newDocsCommand(),
+		newExplainCommand(),
+		newInitCommand(),
+		newInspectCommand(),
+		newPruneCommand(),
+		newReleaseCommand(),
+		newRenderCommand(),
+		newReplayCommand(),
+		newRunCommand(stderr),
+		newTestCommand(),
+		newVersionCommand(),
+	)
+	completeFlags(command)
 	return command
 }

@@ -141,7 +141,7 @@ func TestRunFails(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	got := run(t, nil, "version")
-	if got.Code != exitOK || got.Stderr != "" || !strings.HasPrefix(got.Stdout, "wasmloop dev, ABI version 1, wazero ") {
+	if got.Code != exitOK || got.Stderr != "" || !strings.HasPrefix(got.Stdout, "wasmloop  dev\n") {
 		t.Errorf("it is a result, so it goes to stdout: got %+v", got)
 	}
 }

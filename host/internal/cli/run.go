@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -23,6 +24,7 @@ type runFlags struct {
 	logFormat   string
 	debug       bool
 	local       localFlags
+	recordLimit string
 	engine      engine.Options
 }
 
@@ -69,7 +71,27 @@ func (f *runFlags) register(command *cobra.Command) {
 	set.DurationVar(&f.engine.ReportAfter, "report-leftovers-after", 0, "look for them so long after the start")
 	_ = set.MarkHidden("report-leftovers-after") // fails only for a flag that does not exist; it is for tests
 	f.local.register(set)
+	f.registerRecording(set)
 	command.MarkFlagsMutuallyExclusive("local", "kubeconfig")
+}
+
+func (f *runFlags) registerRecording(set *pflag.FlagSet) {
+	set.StringVar(&f.engine.Record.Dir, "record", "", "record calls of modules in files of this `folder`, for wasmloop replay")
+	set.BoolVar(&f.engine.Record.FailuresOnly, "record-failures", false, "record just the calls that fail, and the answers that are none")
+	set.BoolVar(&f.engine.Record.Secrets, "record-secrets", false, "record the contents of Secrets too")
+	set.StringVar(&f.recordLimit, "record-limit", "100Mi", "`size` of all recordings together; the oldest go first")
+}
+
+// readRecordLimit reads the limit of recordings.
+func (f *runFlags) readRecordLimit() (err error) {
+	if f.engine.Record.Dir == "" && (f.engine.Record.FailuresOnly || f.engine.Record.Secrets) {
+		return errors.New("--record-failures and --record-secrets need --record FOLDER")
+	}
+	f.engine.Record.MaxBytes, err = config.Size(f.recordLimit).Bytes()
+	if err != nil || f.engine.Record.MaxBytes <= 0 {
+		return fmt.Errorf("--record-limit %q: want a size, like 100Mi", f.recordLimit)
+	}
+	return nil
 }
 
 func (f *runFlags) run(ctx context.Context, stderr io.Writer) error {
@@ -84,7 +106,10 @@ func (f *runFlags) run(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	f.engine.Log = log
+	f.engine.Log, f.engine.Version = log, version
+	if err := f.readRecordLimit(); err != nil {
+		return err
+	}
 	if f.local.enabled {
 		return f.runLocal(ctx, stderr, conf, log)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/wasmloop/wasmloop/host/internal/guest"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
+	"github.com/wasmloop/wasmloop/host/internal/record"
 	"github.com/wasmloop/wasmloop/host/internal/setup"
 )
 
@@ -41,6 +42,10 @@ type Options struct {
 	ReportAfter time.Duration
 	// Deselected are controllers of the config that this host is not to run. What they have is not left over.
 	Deselected []config.Controller
+	// Record says whether calls of modules are recorded, and where to. The zero value: they are not.
+	Record record.StoreOptions
+	// Version is that of the host, for recordings.
+	Version string
 	// Log takes the log. The zero value discards it.
 	Log logr.Logger
 }
@@ -68,7 +73,9 @@ type Engine struct {
 	idler    idler
 	// relatedIdle replaces the constant of that name, for tests.
 	relatedIdle time.Duration
-	report      *reporter // nil if there is to be none
+	report      *reporter     // nil if there is to be none
+	store       *record.Store // nil if nothing is recorded
+	version     string
 	// loading is done when all modules are loaded.
 	loading sync.WaitGroup
 }
@@ -84,7 +91,10 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up the connection to the cluster: %w", err)
 	}
-	e := &Engine{manager: mgr, config: conf, log: options.Log, cacheDir: options.CacheDir}
+	e := &Engine{manager: mgr, config: conf, log: options.Log, cacheDir: options.CacheDir, version: options.Version}
+	if err := e.openStore(options.Record); err != nil {
+		return nil, err
+	}
 	e.mapper = setup.NewMapper(cluster, mgr.GetHTTPClient())
 	if e.client, err = kube.NewClient(cluster, mgr.GetHTTPClient(), e.mapper); err != nil {
 		return nil, err
@@ -158,6 +168,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	defer e.events.stop()
 	defer func() {
 		e.loading.Wait()
+		if e.store != nil {
+			e.store.Close()
+		}
 		_ = e.runtime.Close(context.WithoutCancel(ctx)) // the process ends, or the next Engine starts afresh
 	}()
 	if err := e.manager.Start(ctx); err != nil {

@@ -37,6 +37,10 @@ var (
 		Name: "wasmloop_watch_errors_total",
 		Help: "Times that a kind could not be listed or watched.",
 	}, []string{"kind", "api_version"})
+	recordings = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wasmloop_recordings_total",
+		Help: "Recordings of calls by outcome: written, lost (no room, or they came too fast).",
+	}, []string{"outcome"})
 	resyncs = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wasmloop_resyncs_total",
 		Help: "Objects that were looked at again though nothing happened, by controller.",
@@ -56,7 +60,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, failing, failingWatches, resyncs, running, missingKinds, moduleInfo)
+	metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, failing, failingWatches, recordings, resyncs, running, missingKinds, moduleInfo)
 }
 
 // measured counts and times the calls of a module.

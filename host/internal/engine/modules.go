@@ -17,6 +17,8 @@ type module struct {
 	name   string
 	digest string
 	limits guest.Limits
+	// recorder takes each call; nil: none does.
+	recorder *callRecorder
 	// loaded is closed when guest or err is set. Who has not seen that reads neither.
 	loaded chan struct{}
 	guest  *guest.Module
@@ -34,8 +36,12 @@ func (m *module) Call(ctx context.Context, request []byte, log func(level abi.Le
 	if m.err != nil {
 		return nil, m.err
 	}
+	start := time.Now()
 	result, err := m.guest.Call(ctx, request, log)
 	fuelTotal.WithLabelValues(m.name).Add(float64(result.Fuel))
+	if m.recorder != nil && ctx.Err() == nil {
+		m.recorder.record(start, request, result, err)
+	}
 	return result.Response, err
 }
 
@@ -60,7 +66,7 @@ func (e *Engine) loadModules(ctx context.Context) {
 	e.modules = map[string]*module{}
 	fetched := make([]func(), len(e.config.Controllers))
 	for i, controller := range e.config.Controllers {
-		m := &module{name: controller.Module, loaded: make(chan struct{})}
+		m := &module{name: controller.Module, loaded: make(chan struct{}), recorder: e.callRecorder(&controller)}
 		e.modules[controller.Name] = m
 		code, err := m.fetch(ctx, e.config.Modules[m.name].Source, controller.Limits)
 		fetched[i] = func() { e.load(ctx, controller.Name, m, code, err) }
@@ -81,6 +87,9 @@ func (m *module) fetch(ctx context.Context, url string, limits config.Limits) (c
 		return nil, err
 	}
 	m.digest = fetched.Digest
+	if m.recorder != nil {
+		m.recorder.module.Digest, m.recorder.module.Limits = m.digest, m.limits
+	}
 	return fetched.Bytes, nil
 }
 

@@ -21,6 +21,8 @@ const (
 	// slice is how much fuel a guest gets at a time: after each, the host looks at the clock. It lasts for 0.1 to 0.5 ms as
 	// a rule, and for a few at the worst.
 	slice = 100_000
+	// profileSlice is the same for a guest that is profiled.
+	profileSlice = 1000
 	// patience is how long a call runs before it lets others go first, each time. Doing so costs some 20 µs.
 	patience = 2 * time.Millisecond
 	// hostCall is what calling a host function costs, beside one unit for each 16 bytes that it handles.
@@ -43,6 +45,7 @@ type call struct {
 	// granted is the fuel that the guest was given so far, its counter what is left of that. hostFuel is what host
 	// functions cost.
 	granted, hostFuel uint64
+	slice             uint64
 	hostChecked       uint64
 
 	request   []byte
@@ -53,6 +56,8 @@ type call struct {
 	failure   *ModuleError
 
 	clock  clock
+	epoch  time.Time // when its wall clock starts
+	seed   uint64    // what random comes from
 	random *rand.ChaCha8
 	lines  lineBudget
 	stdout lineWriter
@@ -61,13 +66,16 @@ type call struct {
 	commandOut *cappedBuffer
 }
 
-func newCall(ctx context.Context, limits Limits, tier Tier, request []byte, log Log) *call {
-	c := &call{ctx: ctx, limits: limits, request: request, started: time.Now()}
+func (p *program) newCall(ctx context.Context, limits Limits, request []byte, log Log) *call {
+	c := &call{ctx: ctx, limits: limits, request: request, started: time.Now(), epoch: p.runtime.options.Epoch, seed: p.runtime.options.Seed, slice: slice}
+	if p.runtime.options.Profile != nil {
+		c.slice = profileSlice
+	}
 	c.deadline, c.yielded = c.started.Add(limits.Timeout), c.started
 	c.lines = lineBudget{log: log, lines: limits.LogLines, bytes: limits.LogBytes}
 	c.stdout = lineWriter{level: abi.LevelInfo, lines: &c.lines}
 	c.stderr = lineWriter{level: abi.LevelWarn, lines: &c.lines}
-	if tier == Command {
+	if p.tier == Command {
 		c.stdin, c.commandOut = request, &cappedBuffer{limit: limits.Response}
 	}
 	return c
@@ -78,7 +86,7 @@ func newCall(ctx context.Context, limits Limits, tier Tier, request []byte, log 
 func (c *call) refuel(counter int64) int64 {
 	used := c.granted - uint64(counter) // counter is negative: more was used than granted
 	c.check(used)
-	next := min(slice, c.limits.Fuel-min(c.limits.Fuel, used+c.hostFuel))
+	next := min(c.slice, c.limits.Fuel-min(c.limits.Fuel, used+c.hostFuel))
 	c.granted = used + next
 	return int64(next)
 }

@@ -2,7 +2,7 @@ package guest
 
 import "time"
 
-// epoch is when every call's wall clock starts: a moment that is plainly not now, yet late enough for libraries that
+// epoch is when every call's wall clock starts, unless Options say otherwise: a moment that is plainly not now, yet late enough for libraries that
 // refuse dates before their own time.
 var epoch = time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC)
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/wasmloop/wasmloop/host/internal/guest/meter"
 	"github.com/wasmloop/wasmloop/sdk/abi"
@@ -41,6 +42,9 @@ func (r *Runtime) offer(ctx context.Context, module string, functions []hostFunc
 
 // offerTick offers the function that metered code calls when its fuel counter falls below zero.
 func (r *Runtime) offerTick(ctx context.Context) error {
+	if r.options.Profile != nil {
+		ctx = experimental.WithFunctionListenerFactory(ctx, &profiler{tell: r.options.Profile})
+	}
 	return r.offer(ctx, meter.TickModule, []hostFunction{{
 		meter.TickName,
 		[]api.ValueType{i64},

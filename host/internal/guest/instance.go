@@ -65,7 +65,7 @@ func (i *instance) call(ctx context.Context, c *call, name string) (status int32
 
 // begin gives a call its first fuel.
 func (i *instance) begin(c *call) {
-	c.granted = min(slice, c.limits.Fuel)
+	c.granted = min(c.slice, c.limits.Fuel)
 	i.fuel.Set(c.granted)
 	i.memory.refused = 0
 }

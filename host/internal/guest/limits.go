@@ -30,6 +30,14 @@ type Options struct {
 	// MaxFunctionSize bounds the body of one function, in bytes: compiling takes about 1 KiB of memory for each of
 	// them. Default 256 KiB.
 	MaxFunctionSize int
+	// Seed is what all randomness comes from that modules see, and Epoch when the clock of every call starts. Default 0 and
+	// the first of January 2020: whoever sets them wants to know whether a module depends on them, which none should.
+	Seed  uint64
+	Epoch time.Time
+
+	// Profile, if it is not nil, is given the names of the functions that a guest is in, innermost first, each time that it has
+	// used another 1,000 units of fuel or so. It must be quick, and not keep the slice. Where the time goes is where fuel goes.
+	Profile func(functions []string)
 
 	// restore forces a way to put instances back, for comparison.
 	restore restoreMode
@@ -41,6 +49,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxModule, 32<<20)
 	setDefault(&o.MaxFunctions, 200_000)
 	setDefault(&o.MaxFunctionSize, 256<<10)
+	setDefault(&o.Epoch, epoch)
 	return o
 }
 
@@ -64,7 +73,8 @@ type Limits struct {
 	LogBytes int
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns the limits with the default of each that is not set.
+func (l Limits) WithDefaults() Limits {
 	setDefault(&l.Memory, 64<<20)
 	l.Memory = min(l.Memory, maxMemory)
 	setDefault(&l.Table, 1_000_000)

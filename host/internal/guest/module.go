@@ -47,7 +47,7 @@ func (r *Runtime) Load(ctx context.Context, wasm []byte, limits Limits, isolatio
 		return nil, &LoadError{fmt.Sprintf("it has %s, and the limit is %s",
 			bytesText(uint64(len(wasm))), bytesText(uint64(r.options.MaxModule))), nil}
 	}
-	p := r.program(programKey{sha256.Sum256(wasm), limits.withDefaults(), isolation}, wasm)
+	p := r.program(programKey{sha256.Sum256(wasm), limits.WithDefaults(), isolation}, wasm)
 	done, err := p.acquire(ctx)
 	if err != nil {
 		if _, ok := errors.AsType[*LoadError](err); !ok {
@@ -163,7 +163,7 @@ func (p *program) call(ctx context.Context, request []byte, log Log) (*Result, e
 	if err != nil {
 		return &Result{}, err
 	}
-	c := newCall(ctx, p.key.limits, p.tier, request, log)
+	c := p.newCall(ctx, p.key.limits, request, log)
 	serve := i.reconcile
 	if p.tier == Command {
 		serve = i.run

@@ -236,7 +236,7 @@ func (p *program) takeImage(i *instance) (err error) {
 // always the same: a live one would carry one object's secrets into the calls of others, and fuel would depend on
 // which came first.
 func (p *program) started(ctx context.Context, warm bool) (i *instance, err error) {
-	c := newCall(ctx, p.startLimits(), p.tier, warmUpRequest, func(abi.Level, string) {})
+	c := p.newCall(ctx, p.startLimits(), warmUpRequest, func(abi.Level, string) {})
 	if i, err = p.newInstance(ctx, c); err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func (p *program) started(ctx context.Context, warm bool) (i *instance, err erro
 // depend on the machine.
 func (p *program) startLimits() Limits {
 	limits := p.key.limits
-	limits.Fuel = max(limits.Fuel, Limits{}.withDefaults().Fuel)
+	limits.Fuel = max(limits.Fuel, Limits{}.WithDefaults().Fuel)
 	limits.Timeout = max(limits.Timeout, time.Minute)
 	return limits
 }
@@ -274,7 +274,7 @@ var warmUpRequest = (&abi.Request{
 
 // checkVersion asks a started instance which ABI it speaks.
 func (p *program) checkVersion(ctx context.Context, i *instance) error {
-	c := newCall(ctx, p.key.limits, p.tier, nil, func(abi.Level, string) {})
+	c := p.newCall(ctx, p.key.limits, nil, func(abi.Level, string) {})
 	i.begin(c)
 	version, err := i.call(ctx, c, abi.ExportVersion)
 	if err != nil {
@@ -299,7 +299,7 @@ func (p *program) take(ctx context.Context) (*instance, error) {
 		return i, nil
 	}
 	p.mu.Unlock()
-	i, err := p.newInstance(ctx, newCall(ctx, p.key.limits, p.tier, nil, func(abi.Level, string) {}))
+	i, err := p.newInstance(ctx, p.newCall(ctx, p.key.limits, nil, func(abi.Level, string) {}))
 	if err != nil {
 		return nil, err
 	}
@@ -313,7 +313,7 @@ func (p *program) take(ctx context.Context) (*instance, error) {
 // freshInstance makes an instance from scratch, in the state that an image of it would have.
 func (p *program) freshInstance(ctx context.Context) (*instance, error) {
 	if p.tier == Command {
-		return p.newInstance(ctx, newCall(ctx, p.key.limits, p.tier, nil, func(abi.Level, string) {}))
+		return p.newInstance(ctx, p.newCall(ctx, p.key.limits, nil, func(abi.Level, string) {}))
 	}
 	return p.started(ctx, p.warms)
 }

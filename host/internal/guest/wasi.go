@@ -159,7 +159,7 @@ func clockTimeGet(c *call, memory api.Memory, args []uint64) uint64 {
 	}
 	now := uint64(c.clock.read())
 	if id == 0 {
-		now += uint64(epoch.UnixNano())
+		now += uint64(c.epoch.UnixNano())
 	}
 	return written(memory.WriteUint64Le(uint32(args[2]), now))
 }
@@ -234,7 +234,9 @@ func randomGet(c *call, memory api.Memory, args []uint64) uint64 {
 		return errnoFault
 	}
 	if c.random == nil {
-		c.random = rand.NewChaCha8([32]byte{}) // the same stream in every call
+		var seed [32]byte
+		binary.LittleEndian.PutUint64(seed[:], c.seed)
+		c.random = rand.NewChaCha8(seed) // the same stream in every call
 	}
 	c.inChunks(buffer, func(chunk []byte) { _, _ = c.random.Read(chunk) }) // which never fails
 	return errnoSuccess
@@ -307,7 +309,7 @@ func (c *call) wait(subscription []byte) time.Duration {
 	}
 	now := uint64(c.clock.elapsed)
 	if binary.LittleEndian.Uint32(subscription[16:]) == 0 {
-		now += uint64(epoch.UnixNano())
+		now += uint64(c.epoch.UnixNano())
 	}
 	if timeout <= now {
 		return 0

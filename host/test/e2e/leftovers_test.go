@@ -54,7 +54,13 @@ func (a answer) rows(controller string) (rows []string) {
 // wasmloop runs a command against the shared cluster.
 func wasmloop(t *testing.T, args ...string) answer {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), filepath.Join(built, "wasmloop"), append(args, "--kubeconfig", cluster.KubeconfigPath())...)
+	return command(t, append(args, "--kubeconfig", cluster.KubeconfigPath())...)
+}
+
+// command runs a command.
+func command(t *testing.T, args ...string) answer {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), filepath.Join(built, "wasmloop"), args...)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	err := command.Run()

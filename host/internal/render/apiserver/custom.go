@@ -1,9 +1,11 @@
 package apiserver
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -22,8 +24,27 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/validate"
 )
 
+// customMemo has the kinds that definitions define, by their spec: compiling a schema takes as long as hundreds of requests, and
+// servers in a row mostly serve the same.
+var customMemo sync.Map
+
 // customKinds returns the versions that a CustomResourceDefinition serves.
 func customKinds(crd *apiextensionsv1.CustomResourceDefinition) ([]*kind, error) {
+	encoded, err := json.Marshal(crd.Spec)
+	if err != nil {
+		return nil, err
+	}
+	if known, ok := customMemo.Load(string(encoded)); ok {
+		return known.([]*kind), nil
+	}
+	kinds, err := compileKinds(crd)
+	if err == nil {
+		customMemo.Store(string(encoded), kinds)
+	}
+	return kinds, err
+}
+
+func compileKinds(crd *apiextensionsv1.CustomResourceDefinition) ([]*kind, error) {
 	var kinds []*kind
 	names := crd.Spec.Names
 	for _, version := range crd.Spec.Versions {

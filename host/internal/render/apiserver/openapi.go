@@ -65,10 +65,13 @@ func (b builtin) schemas(document map[string]any) string {
 	}
 	if types, err := builtinSchema(); err == nil {
 		describe(document, types, name)
-		if described, ok := document[name].(map[string]any); ok {
-			described[kindExtension] = kindsOf(b.gvk)
-		}
 	}
+	described, known := document[name].(map[string]any)
+	if !known { // CustomResourceDefinitions: clients must see at least that the kind is published
+		described = map[string]any{"type": "object"}
+		document[name] = described
+	}
+	described[kindExtension] = kindsOf(b.gvk)
 	return name
 }
 

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets stories run wasmloop as a program of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"wasmloop": func() { os.Exit(Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestStories runs the stories in testdata: what a person types, and what they see. In them, $CHECKOUT is this project's own
+// folder and $MODULES the sandbox's modules. `go test -run Stories/NAME -v` shows one; `wasmloop` in them is this test.
+func TestStories(t *testing.T) {
+	checkout, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("CHECKOUT", checkout)
+			env.Setenv("MODULES", filepath.Join(checkout, "host", "internal", "guest", "testdata"))
+			// The compiler has what it needs on this machine, and must not look elsewhere. Its cache is that of all tests.
+			for _, variable := range []string{"GOCACHE", "GOMODCACHE"} {
+				env.Setenv(variable, goEnv(t, variable))
+			}
+			wasmloop, err := exec.LookPath("wasmloop")
+			if err != nil {
+				return err
+			}
+			env.Setenv("NO_GO", filepath.Dir(wasmloop)) // a PATH with nothing else
+			env.Setenv("GOPROXY", "off")
+			env.Setenv("GOFLAGS", "")
+			env.Setenv("GOTOOLCHAIN", "local")
+			for _, variable := range []string{"GIT_AUTHOR", "GIT_COMMITTER"} {
+				env.Setenv(variable+"_NAME", "a")
+				env.Setenv(variable+"_EMAIL", "a@example.com")
+				env.Setenv(variable+"_DATE", "2026-01-01T00:00:00Z")
+			}
+			return nil
+		},
+	})
+}
+
+func goEnv(t *testing.T, variable string) string {
+	t.Helper()
+	value, err := exec.CommandContext(t.Context(), goCommand, "env", variable).Output()
+	if err != nil {
+		t.Fatalf("go env %s: %v", variable, err)
+	}
+	return strings.TrimSpace(string(value))
+}

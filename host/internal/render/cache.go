@@ -1,0 +1,210 @@
+package render
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
+	"github.com/wasmloop/wasmloop/host/internal/reconcile"
+	"github.com/wasmloop/wasmloop/host/internal/render/apiserver"
+	"github.com/wasmloop/wasmloop/host/internal/setup"
+)
+
+// cache is the host's cache, which shows each change as soon as it is made. It implements reconcile.Reader and
+// reconcile.RelatedReader.
+type cache struct {
+	server *apiserver.Server
+	mapper *setup.Mapper
+	// read are the kinds that somebody reads, in the version that is read. Others are not decoded.
+	read  map[schema.GroupKind]schema.GroupVersionKind
+	kinds map[schema.GroupKind]*cached
+	// version is that of the last change that is shown.
+	version int64
+	// deleted is true if something was deleted since the garbage was collected last.
+	deleted bool
+}
+
+// cached are the objects of a kind.
+type cached struct {
+	raw     map[types.NamespacedName]Object
+	objects map[types.NamespacedName]*kube.Object
+	index   map[string]map[types.NamespacedName]*kube.Object
+}
+
+// change is what an informer tells of.
+type change struct {
+	old, object *kube.Object // old is nil for a new object
+	gone        bool
+}
+
+func newCache(server *apiserver.Server, mapper *setup.Mapper) *cache {
+	return &cache{
+		server: server, mapper: mapper,
+		read: map[schema.GroupKind]schema.GroupVersionKind{}, kinds: map[schema.GroupKind]*cached{},
+	}
+}
+
+func (c *cache) kind(kind schema.GroupKind) *cached {
+	of := c.kinds[kind]
+	if of == nil {
+		of = &cached{
+			raw: map[types.NamespacedName]Object{}, objects: map[types.NamespacedName]*kube.Object{},
+			index: map[string]map[types.NamespacedName]*kube.Object{},
+		}
+		c.kinds[kind] = of
+	}
+	return of
+}
+
+// follow has a kind decoded from now on.
+func (c *cache) follow(kind schema.GroupVersionKind) error {
+	if _, known := c.read[kind.GroupKind()]; known {
+		return nil
+	}
+	c.read[kind.GroupKind()] = kind
+	of := c.kind(kind.GroupKind())
+	for name, raw := range of.raw {
+		if _, err := of.show(name, raw, kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// update shows the changes since the last time, and returns those of kinds that are read.
+func (c *cache) update() (shown []change, err error) {
+	for _, made := range c.server.Changes(c.version) {
+		c.version = made.Version
+		kind := made.Object.GroupVersionKind().GroupKind()
+		of, name := c.kind(kind), IDOf(made.Object).NamespacedName
+		gone := made.Type == watch.Deleted
+		c.deleted = c.deleted || gone || made.Object.GetDeletionTimestamp() != nil
+		if of.raw[name] = made.Object; gone {
+			delete(of.raw, name)
+		}
+		version, read := c.read[kind]
+		if !read {
+			continue
+		}
+		next := change{old: of.objects[name], gone: gone}
+		if gone {
+			next.object = next.old
+			of.forget(name)
+		} else if next.object, err = of.show(name, made.Object, version); err != nil {
+			return nil, err
+		}
+		if next.object != nil {
+			shown = append(shown, next)
+		}
+	}
+	c.server.Compact(c.version)
+	return shown, nil
+}
+
+func (of *cached) show(name types.NamespacedName, raw Object, kind schema.GroupVersionKind) (*kube.Object, error) {
+	parsed, err := parse(raw, kind)
+	if err != nil {
+		return nil, err
+	}
+	of.forget(name)
+	of.objects[name] = parsed
+	for _, key := range reconcile.IndexKeys(parsed) {
+		if of.index[key] == nil {
+			of.index[key] = map[types.NamespacedName]*kube.Object{}
+		}
+		of.index[key][name] = parsed
+	}
+	return parsed, nil
+}
+
+func (of *cached) forget(name types.NamespacedName) {
+	old := of.objects[name]
+	if old == nil {
+		return
+	}
+	for _, key := range reconcile.IndexKeys(old) {
+		if delete(of.index[key], name); len(of.index[key]) == 0 {
+			delete(of.index, key)
+		}
+	}
+	delete(of.objects, name)
+}
+
+// parse makes of an object what caches hold.
+func parse(raw Object, kind schema.GroupVersionKind) (*kube.Object, error) {
+	if raw.GroupVersionKind() != kind {
+		raw = &unstructured.Unstructured{Object: maps.Clone(raw.Object)}
+		raw.SetGroupVersionKind(kind)
+	}
+	encoded, err := json.Marshal(raw.Object)
+	if err != nil {
+		return nil, err
+	}
+	return kube.Parse(encoded, kind)
+}
+
+// Get implements reconcile.Reader and reconcile.RelatedReader.
+func (c *cache) Get(_ context.Context, id kube.ID) (*kube.Object, error) {
+	if err := c.follow(id.GroupVersionKind); err != nil {
+		return nil, err
+	}
+	return c.kind(id.GroupKind()).objects[id.NamespacedName], nil
+}
+
+// ByIndex implements reconcile.Reader.
+func (c *cache) ByIndex(_ context.Context, kind schema.GroupVersionKind, key string) ([]*kube.Object, error) {
+	if err := c.follow(kind); err != nil {
+		return nil, err
+	}
+	return sorted(c.kind(kind.GroupKind()).index[key]), nil
+}
+
+// Follow implements reconcile.RelatedReader.
+func (c *cache) Follow(_ context.Context, kind schema.GroupVersionKind, _ types.NamespacedName) (namespaced bool, err error) {
+	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return false, fmt.Errorf("kind %s is not served: %w", kind.Kind, err)
+	}
+	return mapping.Scope.Name() == "namespace", c.follow(kind)
+}
+
+// InNamespace implements reconcile.RelatedReader.
+func (c *cache) InNamespace(_ context.Context, kind schema.GroupVersionKind, namespace string) ([]*kube.Object, error) {
+	if err := c.follow(kind); err != nil {
+		return nil, err
+	}
+	all := sorted(c.kind(kind.GroupKind()).objects)
+	return slices.DeleteFunc(all, func(object *kube.Object) bool { return namespace != "" && object.Namespace != namespace }), nil
+}
+
+// sorted returns objects in an order that is the same in each run.
+func sorted(objects map[types.NamespacedName]*kube.Object) []*kube.Object {
+	all := make([]*kube.Object, 0, len(objects))
+	for _, object := range objects {
+		all = append(all, object)
+	}
+	slices.SortFunc(all, func(a, b *kube.Object) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}
+
+// all returns all objects. They must not be changed.
+func (c *cache) all() map[kube.ID]Object {
+	all := map[kube.ID]Object{}
+	for _, of := range c.kinds {
+		for _, raw := range of.raw {
+			all[IDOf(raw)] = raw
+		}
+	}
+	return all
+}

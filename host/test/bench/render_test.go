@@ -1,0 +1,90 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/wasmloop/wasmloop/host/internal/config"
+	"github.com/wasmloop/wasmloop/host/internal/render"
+)
+
+// rendered is how many objects are rendered at once.
+const rendered = 1000
+
+// BenchmarkRender renders so many MarkdownViews into one cluster, from nothing to rest, and prints the time of one beside its
+// target.
+func BenchmarkRender(b *testing.B) {
+	input := renderInput(b)
+	for b.Loop() {
+		began := time.Now()
+		plan, err := render.Prepare(b.Context(), input, func(string) {})
+		if err != nil {
+			b.Fatal(err)
+		}
+		cluster, err := plan.Start(b.Context(), render.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		loaded := time.Since(began)
+		cluster.Settle(b.Context())
+		took := time.Since(began)
+		checkRendered(b, cluster)
+		printRows(os.Stdout, []row{
+			atMost(fmt.Sprintf("render of %d MarkdownViews, each (of which creating it: %.2g ms)", rendered, milliseconds(loaded)/rendered),
+				milliseconds(took)/rendered, 2, "ms").because("three calls of the module and four server-side applies, each with Kubernetes' own library"),
+		})
+	}
+}
+
+func renderInput(b *testing.B) render.Input {
+	b.Helper()
+	const root = "../../.."
+	conf, err := config.Load(root + "/config/wasmloop.yaml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	entry := &conf.Controllers[0]
+	sandbox, err := render.NewSandbox(b.Context(), render.SandboxOptions{CacheDir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	module, err := sandbox.Load(b.Context(), conf.Modules[entry.Module].Source, entry)
+	if err != nil {
+		b.Fatal(err)
+	}
+	input := render.Input{Entry: entry, Module: module}
+	for _, file := range []string{"config/crd/view.example.com_markdownviews.yaml", "modules/markdownview/samples/tiny.yaml"} {
+		data, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			b.Fatal(err)
+		}
+		objects, err := render.Decode(file, data)
+		if err != nil {
+			b.Fatal(err)
+		}
+		input.Objects = append(input.Objects, objects...)
+	}
+	view := input.Objects[len(input.Objects)-1]
+	for i := 1; i < rendered; i++ {
+		another := view.DeepCopy()
+		another.SetName(fmt.Sprintf("tiny-%d", i))
+		input.Objects = append(input.Objects, another)
+	}
+	return input
+}
+
+func checkRendered(b *testing.B, cluster *render.Cluster) {
+	b.Helper()
+	outcomes := cluster.Outcomes()
+	if len(outcomes) != rendered {
+		b.Fatalf("%d objects were reconciled, want %d", len(outcomes), rendered)
+	}
+	for _, outcome := range outcomes {
+		if outcome.Err != nil || len(cluster.Children(outcome.ID)) != 3 {
+			b.Fatalf("%s has %d children: %v", outcome.ID, len(cluster.Children(outcome.ID)), outcome.Err)
+		}
+	}
+}
