@@ -140,6 +140,7 @@ func sayWhatIsNext(stderr io.Writer, folder string, language language, values *t
   cd %s
 %s  make test            # its tests, without a cluster
   make build           # %s.wasm
+  make golden          # the cases in testdata, over a cluster in memory
   make run             # a control plane on this machine, with the sample in it
 `, values.Name, folder, first, values.Name)
 }
