@@ -259,6 +259,20 @@ func TestParseFaults(t *testing.T) {
 				{Line: 9, Column: 3, Message: `controllers[0].schedule: Invalid value: "0 3 * *": needs clock: true: without a clock the answer would be the same again`},
 			},
 		},
+		"projections that contradict each other": {
+			reason: "what is not known cannot be selected by, and a kind is watched in one way",
+			file: header + "controllers:\n- name: c\n  module: m\n  for: {apiVersion: v1, kind: Pod, metadataOnly: true, fieldSelector: \"metadata.name=a,spec.nodeName=b\"}\n" +
+				"  related:\n    rules: [{apiVersion: v1, kind: Secret, names: [a]}]\n    allow: [{apiVersion: v1, kind: Secret, fields: [data]}]\n",
+			want: []FaultError{
+				{Line: 8, Column: 56, Message: `controllers[0].for[0].fieldSelector: Invalid value: "metadata.name=a,spec.nodeName=b": with metadataOnly: true no field but those of metadata is known`},
+				{Line: 11, Column: 13, Message: `controllers[0].related.allow[0]: Invalid value: "Secret.v1": fields, ignore and metadataOnly must be the same wherever the kind is related`},
+			},
+		},
+		"metadata alone of children": {
+			reason: "drift repair must see all of them",
+			file:   header + "controllers:\n- name: c\n  module: m\n  for: {apiVersion: v1, kind: Pod}\n  owns: [{apiVersion: v1, kind: ConfigMap, metadataOnly: true}]\n",
+			want:   []FaultError{{Line: 9, Column: 44, Message: `unknown field "controllers[0].owns[0].metadataOnly"`}},
+		},
 		"kinds that are none": {
 			reason: "they could never be watched",
 			file:   header + "controllers:\n- name: c\n  module: m\n  for: {apiVersion: a/b/c, kind: Pod}\n  owns: [{kind: Pod}, {apiVersion: v1}]\n",

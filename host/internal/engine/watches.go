@@ -80,14 +80,20 @@ func (r *runner) planFor(ctx context.Context, entry *config.Reconciled, kind rec
 		w.selections = []kube.Selection{all}
 		return w, nil
 	}
-	all.MetadataOnly, all.Keep = entry.MetadataOnly, keptOf(entry.Projection, w.selector)
-	w.partial = all.MetadataOnly || all.Keep != ""
+	all.MetadataOnly = entry.MetadataOnly
 	namespaces := (&config.Controller{For: []config.Reconciled{*entry}}).ReconciledNamespaces()
 	w.selections = within(all, namespaces, kind.Namespaced)
-	if r.mayHold(kind, owned) {
-		return w, nil
+	if !r.mayHold(kind, owned) {
+		if err := r.narrow(ctx, &w); err != nil {
+			return w, err
+		}
 	}
-	return w, r.narrow(ctx, &w)
+	keep := keptOf(entry.Projection, w.selector)
+	for i := range w.selections {
+		w.selections[i].Keep = keep
+	}
+	w.partial = all.MetadataOnly || keep != ""
+	return w, nil
 }
 
 // needsAllOf says whether the controller needs all objects of a kind that it reconciles for something else, too: to find
@@ -104,7 +110,7 @@ func (r *runner) mayHold(kind reconcile.Kind, owned []reconcile.OwnedKind) bool 
 	return r.entry.Finalize || kind.Namespaced && slices.ContainsFunc(owned, stays)
 }
 
-// keptOf returns what the cache keeps of an object: what the module sees, and what it is selected by.
+// keptOf returns what the cache keeps of an object: what the module sees, and what the host selects it by.
 func keptOf(projection config.Projection, selector reconcile.Selector) kube.Paths {
 	if len(projection.Fields) == 0 {
 		return ""

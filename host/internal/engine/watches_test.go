@@ -115,7 +115,7 @@ func TestPlan(t *testing.T) {
 		"fields kept": {
 			"what the host selects by is kept beside what the module sees",
 			`for: {apiVersion: engine.test/v1, kind: Modern, fields: [spec.a], labelSelector: {matchLabels: {a: b}}, annotationSelector: {matchLabels: {a: b}}}`,
-			[]string{"Modern labels a=b keep metadata.annotations,metadata.labels,spec.a"},
+			[]string{"Modern labels a=b keep metadata.annotations,spec.a"},
 			nil, "annotations a=b",
 		},
 		"metadata": {"", `for: {apiVersion: engine.test/v1, kind: Modern, metadataOnly: true}`, []string{"Modern metadata"}, nil, ""},
