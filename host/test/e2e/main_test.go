@@ -49,6 +49,9 @@ func runTests(m *testing.M) (code int, err error) {
 			err = removeErr
 		}
 	}()
+	if err := nameAssets(); err != nil {
+		return 0, err
+	}
 	if err := build(); err != nil {
 		return 0, err
 	}
@@ -73,6 +76,20 @@ func runTests(m *testing.M) (code int, err error) {
 	}
 	return code, shared.stop()
 }
+
+// nameAssets tells the commands of stories where the control plane is, as make does.
+func nameAssets() error {
+	if os.Getenv(assetsVariable) != "" {
+		return nil
+	}
+	assets, err := filepath.Abs("../../../bin/assets")
+	if err != nil {
+		return err
+	}
+	return os.Setenv(assetsVariable, assets)
+}
+
+const assetsVariable = "KUBEBUILDER_ASSETS"
 
 // build makes the host and all modules from source, so that what is tested is what is there.
 func build() error {
