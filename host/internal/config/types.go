@@ -26,18 +26,93 @@ type Config struct {
 	Modules map[string]Module `json:"modules"`
 	// Controllers are run side by side. Names are unique.
 	Controllers []Controller `json:"controllers"`
+	// Registries say how to reach registries that need settings, by HOST or HOST:PORT as sources have it. Default: over TLS,
+	// with the certificates that the system trusts.
+	Registries map[string]Registry `json:"registries,omitempty"`
+	// ImagePullSecrets name Secrets with the credentials for registries, of type kubernetes.io/dockerconfigjson, in the cluster
+	// that the host works on. They go before what docker login has written. Default: none.
+	ImagePullSecrets []SecretReference `json:"imagePullSecrets,omitempty"`
+	// Policy says which modules the host may run. Default: all.
+	Policy Policy `json:"policy,omitzero"`
 }
 
 // Module says where a module comes from and what a call of it may use.
 type Module struct {
-	// Source is where the module comes from: file://PATH. A relative path starts at the config file.
+	// Source is where the module comes from: file://PATH, where a relative path starts at the config file,
+	// oci://REGISTRY/REPOSITORY:TAG, https://HOST/PATH@sha256:HEX or configmap://NAMESPACE/NAME/KEY. With @sha256:HEX at the end
+	// it is that very module: HEX is the digest of a registry's manifest, and of the module itself elsewhere.
 	Source string `json:"source"`
+	// Poll is how often the source is asked whether it has another module now, which then takes the place of the one that
+	// runs. A source with a digest has none. Default: never.
+	Poll Duration `json:"poll,omitempty"`
 	// Limits bound each call, unless a controller says otherwise.
 	Limits Limits `json:"limits,omitzero"`
 	// Isolation is what a call may see of those before it: hermetic (nothing) or pooled (whatever they left in the
 	// instance; for comparison only). Default hermetic.
 	Isolation string `json:"isolation,omitempty"`
 }
+
+// Registry is how to reach a registry.
+type Registry struct {
+	// PlainHTTP sends all without encryption, credentials too. Default false, but for registries on this machine.
+	PlainHTTP bool `json:"plainHTTP,omitempty"`
+	// CAFile is a file with certificates (PEM) of authorities to trust beside those of the system. A relative path starts at
+	// the config file.
+	CAFile string `json:"caFile,omitempty"`
+	// Mirrors are asked before the registry, one after the other: HOST or HOST/PATH, under which the repositories are.
+	Mirrors []string `json:"mirrors,omitempty"`
+}
+
+// SecretReference names a Secret.
+type SecretReference struct {
+	// Namespace is where it is.
+	Namespace string `json:"namespace"`
+	// Name is its name.
+	Name string `json:"name"`
+}
+
+// Policy says which modules the host may run.
+type Policy struct {
+	// RequireDigest refuses sources without a digest: wasmloop lock adds them. Default false.
+	RequireDigest bool `json:"requireDigest,omitempty"`
+	// AllowedSources are what a source must begin with, up to the end of a part of its path: oci://ghcr.io/acme. Default: all
+	// are allowed.
+	AllowedSources []string `json:"allowedSources,omitempty"`
+	// Signatures are those that a module must have. Default: none.
+	Signatures *Signatures `json:"signatures,omitempty"`
+}
+
+// Signatures are those that a module must have. Only modules from registries can have any.
+type Signatures struct {
+	// Keys are public keys (PEM), or names of files with one: wasmloop keygen makes them, and cosign. A relative path starts at
+	// the config file.
+	Keys []string `json:"keys,omitempty"`
+	// Identities are who may sign without a key, with a certificate of a Sigstore authority. They need TrustedRoot.
+	Identities []Identity `json:"identities,omitempty"`
+	// TrustedRoot is a file with the authorities and logs to trust (Sigstore's trusted_root.json). Nothing is asked over the
+	// network. A relative path starts at the config file.
+	TrustedRoot string `json:"trustedRoot,omitempty"`
+	// Require is how many of the keys and identities must have signed: any (one of them) or all (each). Default any.
+	Require string `json:"require,omitempty"`
+}
+
+// Identity is who signs with a certificate. An expression stands for the whole of what it is compared with.
+type Identity struct {
+	// Issuer is who has vouched for the subject: https://accounts.google.com.
+	Issuer string `json:"issuer,omitempty"`
+	// IssuerRegExp is a regular expression for it instead.
+	IssuerRegExp string `json:"issuerRegExp,omitempty"`
+	// Subject is who has signed: a mail address, or the URL of a workflow.
+	Subject string `json:"subject,omitempty"`
+	// SubjectRegExp is a regular expression for it instead.
+	SubjectRegExp string `json:"subjectRegExp,omitempty"`
+}
+
+// The values of Signatures.Require.
+const (
+	RequireAny = "any"
+	RequireAll = "all"
+)
 
 // Limits bound what one call of a module may use.
 type Limits struct {

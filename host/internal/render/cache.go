@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -24,6 +25,9 @@ import (
 type cache struct {
 	server *apiserver.Server
 	mapper *setup.Mapper
+
+	// mu guards the rest, of which the objects change only while none is reconciled.
+	mu sync.RWMutex
 	// read are the kinds that somebody reads, in the version that is read. Others are not decoded.
 	read  map[schema.GroupKind]schema.GroupVersionKind
 	kinds map[schema.GroupKind]*cached
@@ -66,22 +70,33 @@ func (c *cache) kind(kind schema.GroupKind) *cached {
 }
 
 // follow has a kind decoded from now on.
-func (c *cache) follow(kind schema.GroupVersionKind) error {
-	if _, known := c.read[kind.GroupKind()]; known {
-		return nil
+func (c *cache) follow(kind schema.GroupVersionKind) (*cached, error) {
+	c.mu.RLock()
+	_, known := c.read[kind.GroupKind()]
+	of := c.kinds[kind.GroupKind()]
+	c.mu.RUnlock()
+	if known {
+		return of, nil
 	}
-	c.read[kind.GroupKind()] = kind
-	of := c.kind(kind.GroupKind())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	of = c.kind(kind.GroupKind())
+	if _, known := c.read[kind.GroupKind()]; known {
+		return of, nil
+	}
 	for name, raw := range of.raw {
 		if _, err := of.show(name, raw, kind); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	c.read[kind.GroupKind()] = kind
+	return of, nil
 }
 
 // update shows the changes since the last time, and returns those of kinds that are read.
 func (c *cache) update() (shown []change, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, made := range c.server.Changes(c.version) {
 		c.version = made.Version
 		kind := made.Object.GroupVersionKind().GroupKind()
@@ -154,18 +169,20 @@ func parse(raw Object, kind schema.GroupVersionKind) (*kube.Object, error) {
 
 // Get implements reconcile.Reader and reconcile.RelatedReader.
 func (c *cache) Get(_ context.Context, id kube.ID) (*kube.Object, error) {
-	if err := c.follow(id.GroupVersionKind); err != nil {
+	of, err := c.follow(id.GroupVersionKind)
+	if err != nil {
 		return nil, err
 	}
-	return c.kind(id.GroupKind()).objects[id.NamespacedName], nil
+	return of.objects[id.NamespacedName], nil
 }
 
 // ByIndex implements reconcile.Reader.
 func (c *cache) ByIndex(_ context.Context, kind schema.GroupVersionKind, key string) ([]*kube.Object, error) {
-	if err := c.follow(kind); err != nil {
+	of, err := c.follow(kind)
+	if err != nil {
 		return nil, err
 	}
-	return sorted(c.kind(kind.GroupKind()).index[key]), nil
+	return sorted(of.index[key]), nil
 }
 
 // Follow implements reconcile.RelatedReader.
@@ -174,15 +191,17 @@ func (c *cache) Follow(_ context.Context, kind schema.GroupVersionKind, _ types.
 	if err != nil {
 		return false, fmt.Errorf("kind %s is not served: %w", kind.Kind, err)
 	}
-	return mapping.Scope.Name() == "namespace", c.follow(kind)
+	_, err = c.follow(kind)
+	return mapping.Scope.Name() == "namespace", err
 }
 
 // InNamespace implements reconcile.RelatedReader.
 func (c *cache) InNamespace(_ context.Context, kind schema.GroupVersionKind, namespace string) ([]*kube.Object, error) {
-	if err := c.follow(kind); err != nil {
+	of, err := c.follow(kind)
+	if err != nil {
 		return nil, err
 	}
-	all := sorted(c.kind(kind.GroupKind()).objects)
+	all := sorted(of.objects)
 	return slices.DeleteFunc(all, func(object *kube.Object) bool { return namespace != "" && object.Namespace != namespace }), nil
 }
 

@@ -16,7 +16,7 @@ import (
 // claim takes those objects for children that the answer for an object has among its children, and that nobody owns. In a
 // cluster they would be refused; here somebody has written them down as what the controller has made.
 func (p *Plan) claim(outcome *Outcome) (claimed bool) {
-	for _, child := range outcome.answer.Children {
+	for _, child := range outcome.Answer().Children {
 		id := p.childID(child.Reference(), outcome.ID.Namespace)
 		at := slices.IndexFunc(p.objects, func(object Object) bool { return IDOf(object) == id })
 		if at < 0 || p.claims[id].Name != "" || len(p.objects[at].GetOwnerReferences()) > 0 || p.objects[at].GetAnnotations()[apply.AnnotationOwnedBy] != "" {

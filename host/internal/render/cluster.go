@@ -4,20 +4,18 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	crreconcile "sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
 	"github.com/wasmloop/wasmloop/host/internal/render/apiserver"
-	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
 // DefaultMaxReconciles is how often an object is reconciled until it is taken never to reach a fixed point.
@@ -29,8 +27,13 @@ type Options struct {
 	Module reconcile.Module
 	// MaxReconciles is how often an object is reconciled, in each Settle. Default 50.
 	MaxReconciles int
-	// KillAfter kills the host when it has made so many writes, once; it is started again at once. 0: never.
+	// KillAfter kills the host when it has made so many writes, once; it is started again at once. 0: never. Waves are of one
+	// object then.
 	KillAfter int
+	// Wave is how many objects are reconciled side by side, on all processors, each by what the cluster was before all of
+	// them. What comes of it does not depend on their order, as long as no two want the same child: then Raced says so.
+	// Default 1.
+	Wave int
 }
 
 // Cluster is an in-memory cluster in which a controller runs.
@@ -45,8 +48,9 @@ type Cluster struct {
 	life     *life
 	outcomes map[kube.ID]*Outcome
 	counts   map[kube.ID]int // reconciles in this Settle
-	writes   int
+	writes   atomic.Int64
 	initial  map[kube.ID]Object
+	raced    bool
 }
 
 // life is one life of the host. All that it knows goes with it.
@@ -55,9 +59,7 @@ type life struct {
 	kill        context.CancelFunc
 	reconcilers map[schema.GroupVersionKind]*reconcile.Reconciler
 	queue       *queue
-	// current is the object that is being reconciled.
-	current kube.ID
-	failed  map[kube.ID]int64 // the version of the cluster at the last failure
+	failed      map[kube.ID]int64 // the version of the cluster at the last failure
 }
 
 // lifeKey marks what a host does.
@@ -71,6 +73,9 @@ func (p *Plan) Start(ctx context.Context, options Options) (*Cluster, error) {
 		options.Module = p.input.Module
 	}
 	options.MaxReconciles = cmp.Or(options.MaxReconciles, DefaultMaxReconciles)
+	if options.KillAfter > 0 || options.Wave < 1 {
+		options.Wave = 1
+	}
 	c := &Cluster{plan: p, options: options, now: p.input.Now, outcomes: map[kube.ID]*Outcome{}, counts: map[kube.ID]int{}}
 	if c.now.IsZero() {
 		c.now = start
@@ -111,7 +116,7 @@ func (c *Cluster) Restart(ctx context.Context) error {
 	for _, controller := range controllers {
 		controller.Related.Reader, controller.Now = c.cache, func() time.Time { return c.now }
 		kind := controller.For.GroupVersionKind
-		l.reconcilers[kind] = reconcile.New(controller, &observer{c, l}, c.cache, applier, recorder{c})
+		l.reconcilers[kind] = reconcile.New(controller, observer{c.options.Module}, c.cache, applier, recorder{c})
 	}
 	c.life = l
 	return c.lookAtAll()
@@ -120,15 +125,16 @@ func (c *Cluster) Restart(ctx context.Context) error {
 // lookAtAll has all objects reconciled, as a host does that has just started.
 func (c *Cluster) lookAtAll() error {
 	for _, kind := range c.plan.fors {
-		if err := c.cache.follow(kind.GroupVersionKind); err != nil {
+		of, err := c.cache.follow(kind.GroupVersionKind)
+		if err != nil {
 			return err
 		}
-		for _, object := range sorted(c.cache.kind(kind.GroupKind()).objects) {
+		for _, object := range sorted(of.objects) {
 			c.wake(object.ID())
 		}
 	}
 	for _, kind := range c.plan.owned {
-		if err := c.cache.follow(kind.GroupVersionKind); err != nil {
+		if _, err := c.cache.follow(kind.GroupVersionKind); err != nil {
 			return err
 		}
 	}
@@ -174,8 +180,8 @@ func (c *Cluster) step(ctx context.Context) bool {
 	for _, each := range shown {
 		c.tell(each)
 	}
-	if id, ok := c.life.queue.take(); ok {
-		c.reconcile(ctx, id)
+	if wave := c.life.queue.take(c.options.Wave); len(wave) > 0 {
+		c.reconcile(ctx, wave)
 		return true
 	}
 	if len(shown) > 0 {
@@ -263,52 +269,6 @@ func (c *Cluster) wakeSelected(namespace string) {
 	}
 }
 
-// hostPause is the longest that the host itself waits while it is at work. Longer pauses are the module's.
-const hostPause = 100 * time.Millisecond
-
-// reconcile reconciles one object.
-func (c *Cluster) reconcile(ctx context.Context, id kube.ID) {
-	outcome, l := c.outcome(id), c.life
-	if c.counts[id]++; c.counts[id] > c.options.MaxReconciles {
-		outcome.Err = &FixedPointError{id, c.options.MaxReconciles}
-		return
-	}
-	outcome.Reconciles++
-	l.current = id
-	result, err := l.reconcilers[id.GroupVersionKind].Reconcile(l.ctx, id.NamespacedName) //nolint:contextcheck // it ends with the life of the host
-	if l.ctx.Err() != nil {                                                               // it was killed meanwhile
-		if err := c.Restart(ctx); err != nil {
-			outcome.Err = err
-		}
-		return
-	}
-	outcome.Err = err
-	delete(l.queue.due, id)
-	switch after := result.RequeueAfter; {
-	case errors.Is(err, crreconcile.TerminalError(nil)):
-	case err != nil:
-		c.retry(id)
-	case after > 0 && after <= hostPause:
-		c.now = c.now.Add(after)
-		l.queue.add(id)
-	case after > 0:
-		l.queue.due[id] = c.now.Add(after)
-	}
-	if err == nil {
-		delete(l.failed, id)
-	}
-}
-
-// retry has an object reconciled again that failed, unless nothing has changed since it last did: it would fail again.
-func (c *Cluster) retry(id kube.ID) {
-	version := c.server.Version()
-	if last, failed := c.life.failed[id]; failed && last == version {
-		return
-	}
-	c.life.failed[id] = version
-	c.life.queue.add(id)
-}
-
 // Advance lets time pass, and the controller do what is due meanwhile.
 func (c *Cluster) Advance(ctx context.Context, by time.Duration) {
 	until := c.now.Add(by)
@@ -344,7 +304,7 @@ func (c *Cluster) Apply(ctx context.Context, request apiserver.Request) error {
 }
 
 // Writes is how many writes the controller has made.
-func (c *Cluster) Writes() int { return c.writes }
+func (c *Cluster) Writes() int { return int(c.writes.Load()) }
 
 // intercept counts the host's writes, and kills it when it is time.
 func (c *Cluster) intercept(ctx context.Context, request apiserver.Request, do func() error) error {
@@ -356,52 +316,11 @@ func (c *Cluster) intercept(ctx context.Context, request apiserver.Request, do f
 		return errKilled
 	}
 	err := do()
-	if c.writes++; c.writes == c.options.KillAfter {
+	if c.writes.Add(1) == int64(c.options.KillAfter) {
 		l.kill()
 		return errKilled
 	}
 	return err
-}
-
-// observer calls the module, and notes what it answers.
-type observer struct {
-	cluster *Cluster
-	life    *life
-}
-
-// Call implements reconcile.Module.
-func (o *observer) Call(ctx context.Context, request []byte, log func(abi.Level, string)) ([]byte, error) {
-	outcome := o.cluster.outcome(o.life.current)
-	outcome.Calls++
-	outcome.Request, outcome.Response, outcome.answer = request, nil, nil
-	response, err := o.cluster.options.Module.Call(ctx, request, func(level abi.Level, line string) {
-		outcome.Logs = append(outcome.Logs, Line{level, line})
-		log(level, line)
-	})
-	if fueled, ok := o.cluster.options.Module.(interface{ LastFuel() uint64 }); ok {
-		outcome.Fuel += fueled.LastFuel()
-	}
-	if err != nil {
-		return nil, err
-	}
-	outcome.Response = response
-	outcome.remember(response)
-	if answer, err := abi.DecodeResponse(response); err == nil {
-		outcome.answer = answer
-	}
-	return response, nil
-}
-
-// recorder notes events.
-type recorder struct{ cluster *Cluster }
-
-// Event implements reconcile.Recorder.
-func (r recorder) Event(object *kube.Object, eventType, reason, message string) {
-	outcome := r.cluster.outcome(object.ID())
-	event := abi.Event{Type: eventType, Reason: reason, Message: message}
-	if !slices.Contains(outcome.Events, event) {
-		outcome.Events = append(outcome.Events, event)
-	}
 }
 
 func sortedNames(names []types.NamespacedName) []types.NamespacedName {
@@ -414,15 +333,4 @@ func sortedIDs[V any](of map[kube.ID]V) []kube.ID {
 	return slices.SortedFunc(maps.Keys(of), func(a, b kube.ID) int {
 		return cmp.Or(cmp.Compare(a.GroupVersionKind.String(), b.GroupVersionKind.String()), cmp.Compare(a.NamespacedName.String(), b.NamespacedName.String()))
 	})
-}
-
-// FixedPointError says that an object never came to rest.
-type FixedPointError struct {
-	ID         kube.ID
-	Reconciles int
-}
-
-// Error says which object.
-func (e *FixedPointError) Error() string {
-	return fmt.Sprintf("%s does not reach a fixed point: there was still something to do after %d reconciles", e.ID, e.Reconciles)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -116,6 +115,7 @@ func (k *kinds) namespaced(kind schema.GroupVersionKind) (bool, error) {
 // place returns copies of objects, each with a namespace if and only if its kind is namespaced. Kinds that are not known are
 // made up after their first object.
 func (k *kinds) place(ctx context.Context, objects []Object) (placed []Object, err error) {
+	there := make(map[kube.ID]bool, len(objects))
 	for _, object := range objects {
 		object = object.DeepCopy()
 		kind, err := k.find(ctx, object.GroupVersionKind(), object.GetNamespace() != "")
@@ -127,9 +127,11 @@ func (k *kinds) place(ctx context.Context, objects []Object) (placed []Object, e
 		case object.GetNamespace() == "":
 			object.SetNamespace(metav1.NamespaceDefault)
 		}
-		if slices.ContainsFunc(placed, func(other Object) bool { return IDOf(other) == IDOf(object) }) {
-			return nil, fmt.Errorf("%s is there twice", IDOf(object))
+		id := IDOf(object)
+		if there[id] {
+			return nil, fmt.Errorf("%s is there twice", id)
 		}
+		there[id] = true
 		placed = append(placed, object)
 	}
 	return placed, nil

@@ -166,8 +166,8 @@ type Requests struct {
 	Last []byte
 }
 
-// Call calls the module.
-func (r *Requests) Call(ctx context.Context, request []byte, log func(abi.Level, string)) ([]byte, error) {
+// CallFuel calls the module.
+func (r *Requests) CallFuel(ctx context.Context, request []byte, log func(abi.Level, string)) (response []byte, fuel uint64, err error) {
 	r.Last = request
-	return r.Module.Call(ctx, request, log)
+	return r.Module.CallFuel(ctx, request, log)
 }

@@ -36,7 +36,7 @@ func CacheDir() string {
 
 // NewSandbox returns a Sandbox.
 func NewSandbox(ctx context.Context, options SandboxOptions) (*Sandbox, error) {
-	runtime, err := guest.NewRuntime(ctx, guest.Options{CacheDir: options.CacheDir, Seed: options.Seed, Epoch: options.Epoch, ConcurrentCalls: 1})
+	runtime, err := guest.NewRuntime(ctx, guest.Options{CacheDir: options.CacheDir, Seed: options.Seed, Epoch: options.Epoch})
 	if err != nil {
 		return nil, err
 	}
@@ -46,11 +46,8 @@ func NewSandbox(ctx context.Context, options SandboxOptions) (*Sandbox, error) {
 // Close lets all modules go.
 func (s *Sandbox) Close(ctx context.Context) error { return s.runtime.Close(ctx) }
 
-// Module is a module in a sandbox. It implements reconcile.Module, and serves one call at a time.
-type Module struct {
-	guest *guest.Module
-	last  uint64
-}
+// Module is a module in a sandbox. It implements reconcile.Module, and is safe for concurrent use.
+type Module struct{ guest *guest.Module }
 
 // Load loads a module from a URL, with the limits of an entry; nil stands for the defaults.
 func (s *Sandbox) Load(ctx context.Context, url string, entry *config.Controller) (*Module, error) {
@@ -69,15 +66,17 @@ func (s *Sandbox) Load(ctx context.Context, url string, entry *config.Controller
 	if err != nil {
 		return nil, err
 	}
-	return &Module{guest: loaded}, nil
+	return &Module{loaded}, nil
 }
 
 // Call calls the module.
 func (m *Module) Call(ctx context.Context, request []byte, log func(abi.Level, string)) ([]byte, error) {
-	result, err := m.guest.Call(ctx, request, log)
-	m.last = result.Fuel
-	return result.Response, err
+	response, _, err := m.CallFuel(ctx, request, log)
+	return response, err
 }
 
-// LastFuel is the fuel that the last call has used.
-func (m *Module) LastFuel() uint64 { return m.last }
+// CallFuel calls the module, and says how much fuel that has used.
+func (m *Module) CallFuel(ctx context.Context, request []byte, log func(abi.Level, string)) (response []byte, fuel uint64, err error) {
+	result, err := m.guest.Call(ctx, request, log)
+	return result.Response, result.Fuel, err
+}

@@ -31,7 +31,14 @@ type Outcome struct {
 	// Err is why the last reconcile failed, nil if it did not.
 	Err error
 
-	answer *abi.Response // Response decoded, nil if that is impossible
+	// answer is Response decoded, nil if that is impossible, and decoded whether it was tried.
+	answer  *abi.Response
+	decoded bool
+}
+
+// answered notes a call. No response means that it failed.
+func (o *Outcome) answered(request, response []byte) {
+	o.Request, o.Response, o.answer, o.decoded = request, response, nil, false
 }
 
 // Line is a line that a module has logged.
@@ -65,7 +72,15 @@ func (o *Outcome) Circle() int {
 }
 
 // Answer is the last answer of the module, nil if there was none or if it made no sense.
-func (o *Outcome) Answer() *abi.Response { return o.answer }
+func (o *Outcome) Answer() *abi.Response {
+	if !o.decoded && o.Response != nil {
+		o.decoded = true
+		if answer, err := abi.DecodeResponse(o.Response); err == nil {
+			o.answer = answer
+		}
+	}
+	return o.answer
+}
 
 func (c *Cluster) outcome(id kube.ID) *Outcome {
 	known := c.outcomes[id]
@@ -113,7 +128,7 @@ func (o *Outcome) Failure() Failure {
 		return None
 	case errors.As(o.Err, &module), errors.As(o.Err, &limit), errors.As(o.Err, &trap), errors.As(o.Err, &rest):
 		return ModuleFailed
-	case o.answer != nil && o.answer.Error != nil:
+	case o.Answer() != nil && o.Answer().Error != nil:
 		return ModuleFailed
 	case o.has("InvalidResponse"):
 		return InvalidResponse
@@ -157,8 +172,8 @@ func (o *Outcome) Problem() error {
 
 // RequeueAfter is the time after which the module asks to be called again, 0 if it does not.
 func (o *Outcome) RequeueAfter() time.Duration {
-	if o.answer == nil {
+	if o.Answer() == nil {
 		return 0
 	}
-	return time.Duration(o.answer.RequeueAfter)
+	return time.Duration(o.Answer().RequeueAfter)
 }

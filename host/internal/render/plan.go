@@ -153,7 +153,7 @@ func (p *Plan) Grow(ctx context.Context, cluster *Cluster) (grown bool, err erro
 			p.note("the controller is taken to have " + added)
 			grown = true
 		}
-		if outcome.answer == nil {
+		if outcome.Answer() == nil {
 			continue
 		}
 		if err := p.resolveNew(ctx, outcome); err != nil {
@@ -171,10 +171,10 @@ func (p *Plan) widen(outcome *Outcome) []string {
 	switch {
 	case !p.madeUp:
 		return nil
-	case outcome.answer == nil:
+	case outcome.Answer() == nil:
 		return widenByError(&p.entry, outcome.Err)
 	default:
-		return widen(&p.entry, outcome.ID.Namespace, outcome.answer)
+		return widen(&p.entry, outcome.ID.Namespace, outcome.Answer())
 	}
 }
 
@@ -183,7 +183,7 @@ func (p *Plan) resolveNew(ctx context.Context, outcome *Outcome) error {
 	if !p.madeUp {
 		return nil
 	}
-	for _, child := range outcome.answer.Children {
+	for _, child := range outcome.Answer().Children {
 		named := child.Reference()
 		kind := schema.FromAPIVersionAndKind(named.APIVersion, named.Kind)
 		if _, err := p.kinds.find(ctx, kind, named.Namespace != "" || outcome.ID.Namespace != ""); err != nil {

@@ -23,13 +23,14 @@ func (q *queue) add(id kube.ID) {
 	}
 }
 
-func (q *queue) take() (id kube.ID, ok bool) {
-	if len(q.ready) == 0 {
-		return id, false
+// take takes the first n objects out, or as many as there are.
+func (q *queue) take(n int) (taken []kube.ID) {
+	n = min(n, len(q.ready))
+	taken, q.ready = q.ready[:n:n], q.ready[n:]
+	for _, id := range taken {
+		delete(q.queued, id)
 	}
-	id, q.ready = q.ready[0], q.ready[1:]
-	delete(q.queued, id)
-	return id, true
+	return taken
 }
 
 // next is the time of what is due first.

@@ -66,6 +66,10 @@ func (p *Plan) Converge(ctx context.Context, options Options) (*Cluster, error) 
 			return nil, err
 		}
 		cluster.Settle(ctx)
+		if cluster.Raced() {
+			options.Wave = 1
+			continue
+		}
 		if grown, err := p.Grow(ctx, cluster); err != nil || !grown {
 			return cluster, err
 		}

@@ -37,7 +37,7 @@ func (c *Cluster) Result(outcome *Outcome) *Result {
 	if outcome.Err != nil {
 		r.Error = outcome.message()
 	}
-	answer := outcome.answer
+	answer := outcome.Answer()
 	if answer == nil || answer.Error != nil {
 		return r
 	}

@@ -11,8 +11,11 @@ import (
 	"github.com/wasmloop/wasmloop/host/internal/render"
 )
 
-// rendered is how many objects are rendered at once.
-const rendered = 1000
+// rendered is how many objects are rendered at once, wave of them side by side.
+const (
+	rendered = 1000
+	wave     = 64
+)
 
 // BenchmarkRender renders so many MarkdownViews into one cluster, from nothing to rest, and prints the time of one beside its
 // target.
@@ -24,7 +27,7 @@ func BenchmarkRender(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		cluster, err := plan.Start(b.Context(), render.Options{})
+		cluster, err := plan.Start(b.Context(), render.Options{Wave: wave})
 		if err != nil {
 			b.Fatal(err)
 		}

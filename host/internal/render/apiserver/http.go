@@ -208,8 +208,10 @@ func readPatch(patchType types.PatchType, body []byte, request *http.Request, pa
 	}
 	if patchType == types.ApplyYAMLPatchType {
 		parsed.Verb = Apply
-		if body, err = yaml.YAMLToJSON(body); err != nil {
-			return apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+		if !json.Valid(body) { // JSON is YAML too, and most send it
+			if body, err = yaml.YAMLToJSON(body); err != nil {
+				return apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+			}
 		}
 		parsed.Object, err = decodeObject(body, schema.GroupVersionKind{})
 		return err

@@ -28,6 +28,7 @@ type kind struct {
 	name   validation.ValidateNameFunc
 	model
 	managers map[string]*managedfields.FieldManager // by subresource
+	filter   fieldpath.Filter                       // what appliers of the object itself can own; nil: all
 }
 
 // model is what a kind's schema says.
@@ -59,18 +60,19 @@ func (k *kind) complete() error {
 		k.managers[""], err = k.manager("", nil)
 		return err
 	}
-	if k.managers[""], err = k.manager("", status); err != nil {
+	k.filter = fieldpath.NewExcludeSetFilter(status)
+	if k.managers[""], err = k.manager("", k.filter); err != nil {
 		return err
 	}
-	k.managers["status"], err = k.manager("status", others)
+	k.managers["status"], err = k.manager("status", fieldpath.NewExcludeSetFilter(others))
 	return err
 }
 
-// manager returns a field manager that leaves the ignored fields to nobody.
-func (k *kind) manager(subresource string, ignored *fieldpath.Set) (*managedfields.FieldManager, error) {
+// manager returns a field manager. The fields that the filter takes away are nobody's.
+func (k *kind) manager(subresource string, filter fieldpath.Filter) (*managedfields.FieldManager, error) {
 	filters := map[fieldpath.APIVersion]fieldpath.Filter{}
-	if ignored != nil {
-		filters[fieldpath.APIVersion(k.GroupVersion().String())] = fieldpath.NewExcludeSetFilter(ignored)
+	if filter != nil {
+		filters[fieldpath.APIVersion(k.GroupVersion().String())] = filter
 	}
 	newManager := managedfields.NewDefaultFieldManager
 	if k.custom {

@@ -2,6 +2,8 @@ package apiserver
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +27,8 @@ type Server struct {
 	resources map[schema.GroupVersionResource]*kind
 	objects   map[schema.GroupKind]map[types.NamespacedName]*unstructured.Unstructured
 	version   int64 // the resourceVersion of the last change
-	made      int64 // how many UIDs and names were made up
+	made      int64 // how many names were made up
+	births    map[string]uint64
 	changes   []Change
 	compacted int64         // the changes up to this resourceVersion are forgotten
 	changed   chan struct{} // closed at the next change
@@ -68,6 +71,7 @@ func New(options Options) (*Server, error) {
 		objects:   map[schema.GroupKind]map[types.NamespacedName]*unstructured.Unstructured{},
 		version:   1, // so that no object ever has resourceVersion 1, as in a real cluster
 		changed:   make(chan struct{}),
+		births:    map[string]uint64{},
 	}
 	builtin, err := builtinKinds()
 	if err != nil {
@@ -190,10 +194,13 @@ func selector(request *Request) (func(*unstructured.Unstructured) bool, error) {
 	}, nil
 }
 
-// newUID makes up a UID, which is the same one in each run.
-func (s *Server) newUID() types.UID {
-	s.made++
-	return types.UID(fmt.Sprintf("%08x-0000-4000-8000-%012x", s.options.Seed, s.made))
+// newUID makes up the UID of a new object, which is the same one in each run, whatever is created before it: it goes by what
+// the object is called, and by how many of that name there have been.
+func (s *Server) newUID(k *kind, object *unstructured.Unstructured) types.UID {
+	called := k.GroupKind().String() + "/" + nameOf(object).String()
+	born := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(called), s.births[called]))
+	s.births[called]++
+	return types.UID(fmt.Sprintf("%08x-0000-4000-8000-%012x", s.options.Seed, born[:6]))
 }
 
 // nameLetters are those that Kubernetes makes names of.

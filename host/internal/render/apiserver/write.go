@@ -136,12 +136,11 @@ func (w *write) apply() (*Answer, error) {
 	}
 	mayCreate := w.request.Subresource == ""
 	return w.change(mayCreate, func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		manager := w.kind.managers[w.request.Subresource]
-		merged, err := manager.Apply(live, w.request.Object.DeepCopy(), w.request.Manager, w.request.Force)
+		merged, err := w.merge(live)
 		if err != nil {
 			return nil, err
 		}
-		object, err := w.kind.merged(merged.(*unstructured.Unstructured).Object)
+		object, err := w.kind.merged(merged.Object)
 		if err != nil {
 			return nil, err
 		}
@@ -149,6 +148,21 @@ func (w *write) apply() (*Answer, error) {
 		w.server.stampTimes(result, live)
 		return result, nil
 	})
+}
+
+// merge makes of live what an apply makes of it.
+func (w *write) merge(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if w.existing() == nil {
+		if made := w.applyNew(); made != nil {
+			return made, nil
+		}
+	}
+	manager := w.kind.managers[w.request.Subresource]
+	merged, err := manager.Apply(live, w.request.Object.DeepCopy(), w.request.Manager, w.request.Force)
+	if err != nil {
+		return nil, err
+	}
+	return merged.(*unstructured.Unstructured), nil
 }
 
 // change stores what mutate makes of an object, which may be made anew if there is none.
@@ -188,7 +202,7 @@ func (w *write) insert(object *unstructured.Unstructured) (*Answer, error) {
 	if err := w.mayCreateIn(object.GetNamespace()); err != nil {
 		return nil, err
 	}
-	object.SetUID(s.newUID())
+	object.SetUID(s.newUID(w.kind, object))
 	object.SetCreationTimestamp(metav1.NewTime(s.options.Now()))
 	w.kind.prepareCreate(object)
 	if w.kind.GroupKind() == definitionKind {
