@@ -19,7 +19,8 @@ func TestFetch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Module{Bytes: []byte("abc"), Digest: "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}
+	const digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+	want := &Module{Bytes: []byte("abc"), Digest: digest, Pinned: "file://" + path + "@" + digest}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -39,7 +40,7 @@ func TestFetchFails(t *testing.T) {
 		url    string
 		is     error // nil: any
 	}{
-		"another scheme": {"it would be taken for a path", "https://example.com/a.wasm", nil},
+		"no digest":      {"what a server has may change", "https://example.com/a.wasm", nil},
 		"a path alone":   {"the config resolves paths", huge, nil},
 		"missing file":   {"who calls can wait for it", "file://" + filepath.Join(folder, "none.wasm"), fs.ErrNotExist},
 		"folder":         {"it cannot be read", "file://" + folder, nil},
