@@ -40,11 +40,11 @@ func TestFetchFails(t *testing.T) {
 		url    string
 		is     error // nil: any
 	}{
-		"no digest":      {"what a server has may change", "https://example.com/a.wasm", nil},
-		"a path alone":   {"the config resolves paths", huge, nil},
-		"missing file":   {"who calls can wait for it", "file://" + filepath.Join(folder, "none.wasm"), fs.ErrNotExist},
-		"folder":         {"it cannot be read", "file://" + folder, nil},
-		"too large":      {"it would have to be held in memory", "file://" + huge, nil},
+		"no digest":    {"what a server has may change", "https://example.com/a.wasm", nil},
+		"a path alone": {"the config resolves paths", huge, nil},
+		"missing file": {"who calls can wait for it", "file://" + filepath.Join(folder, "none.wasm"), fs.ErrNotExist},
+		"folder":       {"it cannot be read", "file://" + folder, nil},
+		"too large":    {"it would have to be held in memory", "file://" + huge, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
