@@ -22,50 +22,68 @@ import (
 
 const mebibyte = 1 << 20
 
+// inspectFlags are the flags of wasmloop inspect.
+type inspectFlags struct {
+	registryFlags
+
+	output string
+}
+
 func newInspectCommand() *cobra.Command {
-	var output string
+	flags := &inspectFlags{}
 	command := &cobra.Command{
-		Use:   "inspect FILE",
+		Use:   "inspect FILE | SOURCE",
 		Short: "Say what a module is, how it will be run, and what it needs",
-		Long: `Load a module as a host would, and say what it is: its tier, what it imports and exports, what it says of itself, how its
-instances are put back after a call, and the config entry and RBAC rules that it needs, ready to paste. A module that no
-host would run is an error that says why.
+		Long: `Load a module as a host would, from a file or a source like oci://REGISTRY/REPOSITORY:TAG, and say what it is: its tier, what
+it imports and exports, what it says of itself, how its instances are put back after a call, and the config entry and RBAC
+rules that it needs, ready to paste. A module that no host would run is an error that says why.
 
 The rules follow from what the module says of itself, which wasmloop build takes from ` + modinfo.File + `. Where that does not name
-a kind's resource, it is guessed from the kind.`,
+a kind's resource, it is guessed from the kind.
+
+` + registryHelp,
 		Example: `  wasmloop inspect modules/markdownview/markdownview.wasm
+  wasmloop inspect oci://ghcr.io/acme/greeting:1.0
   wasmloop inspect greeting.wasm -o json | jq -r .clusterRole | kubectl apply -f -`,
-		Args:              oneArgument("the .wasm file"),
+		Args:              oneArgument("the .wasm file or the source"),
 		ValidArgsFunction: completeFiles("wasm"),
 		RunE: func(command *cobra.Command, args []string) error {
-			if err := checkOutput(output); err != nil {
+			if err := checkOutput(flags.output); err != nil {
 				return err
 			}
-			inspection, err := inspect(command.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if output == outputJSON {
-				return printJSON(command.OutOrStdout(), newInspectionView(args[0], inspection))
-			}
-			return printInspection(command.OutOrStdout(), args[0], inspection)
+			return flags.inspect(command, args[0])
 		},
 	}
-	outputFlag(command, &output)
+	flags.register(command)
+	outputFlag(command, &flags.output)
 	return command
 }
 
-// inspect inspects the module in a file.
-func inspect(ctx context.Context, path string) (*engine.Inspection, error) {
-	fetched, err := fetchFile(ctx, path)
+func (f *inspectFlags) inspect(command *cobra.Command, path string) error {
+	module, origin, err := f.find(command, path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	inspection, err := engine.Inspect(ctx, fetched)
+	inspection, err := engine.Inspect(command.Context(), module)
 	if err != nil {
-		return nil, refused(path, err)
+		return refused(path, err)
 	}
-	return inspection, nil
+	if f.output == outputJSON {
+		return printJSON(command.OutOrStdout(), newInspectionView(path, origin, inspection))
+	}
+	return printInspection(command.OutOrStdout(), path, origin, inspection)
+}
+
+// find returns a module, and the source that a config would have it by.
+func (f *inspectFlags) find(command *cobra.Command, path string) (module *source.Module, origin string, err error) {
+	if strings.Contains(path, "://") {
+		if module, err = f.fetch(command, path); err != nil {
+			return nil, "", err
+		}
+		return module, module.Pinned, nil
+	}
+	module, err = fetchFile(command.Context(), path)
+	return module, "file://" + filepath.ToSlash(filepath.Base(path)), err
 }
 
 // fetchFile reads a module from a file.
@@ -136,7 +154,7 @@ type inspectionView struct {
 	ClusterRole string            `json:"clusterRole,omitempty"`
 }
 
-func newInspectionView(path string, i *engine.Inspection) *inspectionView {
+func newInspectionView(path, origin string, i *engine.Inspection) *inspectionView {
 	view := &inspectionView{
 		File: path, Digest: i.Digest, Size: i.Size, Tier: string(i.Tier), ABIVersion: abi.Version,
 		MemoryAtStart: i.Memory, MemoryPerCall: i.Image, MemoryLimit: i.MemoryLimit,
@@ -146,21 +164,21 @@ func newInspectionView(path string, i *engine.Inspection) *inspectionView {
 		view.Fault = i.MetadataFault.Error()
 	}
 	if saysKinds(i) {
-		view.Config, view.ClusterRole = configOf(path, i), i.Metadata.ClusterRole()
+		view.Config, view.ClusterRole = configOf(origin, i), i.Metadata.ClusterRole()
 	}
 	return view
 }
 
-// configOf returns the module's entries in a config file of the same folder.
-func configOf(path string, i *engine.Inspection) string {
+// configOf returns the module's entries in a config file, for a file in the same folder.
+func configOf(origin string, i *engine.Inspection) string {
 	limit := ""
 	if i.MemoryLimit > 0 {
 		limit = fmt.Sprintf("%dMi", i.MemoryLimit/mebibyte)
 	}
-	return i.Metadata.Config("file://"+filepath.ToSlash(filepath.Base(path)), limit)
+	return i.Metadata.Config(origin, limit)
 }
 
-func printInspection(w io.Writer, path string, i *engine.Inspection) error {
+func printInspection(w io.Writer, path, origin string, i *engine.Inspection) error {
 	calls := i.Restoring
 	if i.Because != "" {
 		calls += ": " + i.Because
@@ -171,6 +189,9 @@ func printInspection(w io.Writer, path string, i *engine.Inspection) error {
 	}
 	table := &fields{out: w}
 	table.add("file", path)
+	if strings.Contains(path, "://") {
+		table.add("pinned", origin)
+	}
 	table.add("digest", i.Digest)
 	table.add("size", mebibytes(uint64(i.Size)))
 	table.add("tier", fmt.Sprintf("%s, ABI version %d", i.Tier, abi.Version))
@@ -188,7 +209,7 @@ func printInspection(w io.Writer, path string, i *engine.Inspection) error {
 		return printNoKinds(w, i)
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n%s\n%s\n%s",
-		heading(w, "# for the config file"), configOf(path, i), heading(w, "# for the host's service account"), i.Metadata.ClusterRole())
+		heading(w, "# for the config file"), configOf(origin, i), heading(w, "# for the host's service account"), i.Metadata.ClusterRole())
 	return err
 }
 

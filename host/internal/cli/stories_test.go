@@ -2,12 +2,18 @@ package cli
 
 import (
 	"context"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -19,7 +25,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestStories runs the stories in testdata: what a person types, and what they see. In them, $CHECKOUT is this project's own
-// folder and $MODULES the sandbox's modules. `go test -run Stories/NAME -v` shows one; `wasmloop` in them is this test.
+// folder, $MODULES the sandbox's modules, $REGISTRY a registry and $PRIVATE one that wants TLS with the authority in $CA and
+// the password of a user me: pass. `go test -run Stories/NAME -v` shows one; `wasmloop` in them is this test.
 func TestStories(t *testing.T) {
 	checkout, err := filepath.Abs("../../..")
 	if err != nil {
@@ -47,9 +54,32 @@ func TestStories(t *testing.T) {
 				env.Setenv(variable+"_EMAIL", "a@example.com")
 				env.Setenv(variable+"_DATE", "2026-01-01T00:00:00Z")
 			}
-			return nil
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
+			return startRegistries(env)
 		},
 	})
+}
+
+// startRegistries starts the registries of one story.
+func startRegistries(env *testscript.Env) error {
+	open := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	env.Defer(open.Close)
+	env.Setenv("REGISTRY", open.Listener.Addr().String())
+	behind := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	private := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if user, password, _ := request.BasicAuth(); user != "me" || password != "pass" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		behind.ServeHTTP(w, request)
+	}))
+	private.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that do not trust it
+	env.Defer(private.Close)
+	env.Setenv("PRIVATE", private.Listener.Addr().String())
+	ca := filepath.Join(env.WorkDir, "ca.pem")
+	env.Setenv("CA", ca)
+	return os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: private.Certificate().Raw}), 0o600)
 }
 
 func goEnv(t *testing.T, variable string) string {
