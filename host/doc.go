@@ -4,7 +4,8 @@
 //
 //   - cmd/wasmloop and internal/cli are the command line.
 //   - internal/config reads the config file: which modules there are, and which controllers they are the logic of.
-//   - internal/source fetches the modules, and internal/modinfo is what they say of themselves.
+//   - internal/source fetches the modules, and internal/modinfo is what they say of themselves. internal/source/signature
+//     verifies who signed them; it alone touches Sigstore's libraries.
 //   - internal/engine is the controller-runtime manager: it watches kinds and queues objects.
 //   - internal/setup turns an entry of the config into what reconciles its objects, and finds out how the cluster serves
 //     their kinds.
