@@ -175,10 +175,34 @@ func TestParseFaults(t *testing.T) {
 				"  a: {source: a.wasm}\n  b: {source: \"https://example.com/b.wasm\"}\n  c: {source: \"file://\"}\n" +
 				"controllers:\n- {name: c, module: a, for: {apiVersion: v1, kind: Pod}}\n",
 			want: []FaultError{
-				{Line: 4, Column: 7, Message: `modules.a.source: Unsupported value: "a.wasm": supported values: "file://PATH"`},
-				{Line: 5, Column: 7, Message: `modules.b.source: Unsupported value: "https://": supported values: "file://PATH"`},
-				{Line: 6, Column: 7, Message: `modules.c.source: Unsupported value: "file://": supported values: "file://PATH"`},
+				{Line: 4, Column: 7, Message: `modules.a.source: Invalid value: "a.wasm": want file://, oci://, https:// or configmap:// and what follows it, for instance oci://REGISTRY/REPOSITORY[:TAG][@sha256:HEX]`},
+				{Line: 5, Column: 7, Message: `modules.b.source: Invalid value: "https://example.com/b.wasm": it has no digest: add @sha256: and the module's digest, which sha256sum prints (want https://HOST/PATH@sha256:HEX)`},
+				{Line: 6, Column: 7, Message: `modules.c.source: Invalid value: "file://": it has no path`},
 			},
+		},
+		"what makes no sense of registries and the policy": {
+			reason: "a module that nobody wanted could run, or none",
+			file: "apiVersion: wasmloop.dev/v1alpha1\nkind: HostConfig\nmodules:\n" +
+				"  a: {source: \"oci://ghcr.io/acme/a:1\"}\n  b: {source: \"oci://ghcr.io/acme/b@sha256:" + strings.Repeat("a", 64) + "\", poll: 5m}\n" +
+				"controllers:\n- {name: c, module: a, for: {apiVersion: v1, kind: Pod}}\n" +
+				"registries:\n  UPPER: {}\n  ghcr.io: {mirrors: [\"https://mirror.example.com\"]}\n" +
+				"imagePullSecrets: [{name: A_B, namespace: default}]\n" +
+				"policy:\n  requireDigest: true\n  allowedSources: [ghcr.io/acme]\n  signatures: {require: most, identities: [{issuer: i, subject: s}]}\n",
+			want: []FaultError{
+				{Line: 4, Column: 7, Message: `modules.a.source: Invalid value: "oci://ghcr.io/acme/a:1": policy.requireDigest wants a digest at its end: wasmloop lock adds it`},
+				{Line: 5, Column: 111, Message: `modules.b.poll: Invalid value: "5m": a source with a digest has always the same module`},
+				{Line: 9, Column: 3, Message: `registries.UPPER: Invalid value: "UPPER": "UPPER" is no registry: want HOST or HOST:PORT, in lower case`},
+				{Line: 10, Column: 23, Message: `registries.ghcr.io.mirrors[0]: Invalid value: "https://mirror.example.com": "https://mirror.example.com" is no mirror: want HOST or HOST/PATH, without a scheme`},
+				{Line: 11, Column: 21, Message: `imagePullSecrets[0].name: Invalid value: "A_B": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`},
+				{Line: 14, Column: 20, Message: `policy.allowedSources[0]: Invalid value: "ghcr.io/acme": allowed source "ghcr.io/acme": want the beginning of a source URL, for instance oci://ghcr.io/acme/`},
+				{Line: 15, Column: 3, Message: `policy.signatures.trustedRoot: Required value: identities need the authorities and logs that are to be trusted`},
+				{Line: 15, Column: 16, Message: `policy.signatures.require: Unsupported value: "most": supported values: "any", "all"`},
+			},
+		},
+		"signatures without keys": {
+			reason: "nothing would be checked, though it looks as if",
+			file:   header + "controllers:\n" + controller + "\npolicy: {signatures: {}}\n",
+			want:   []FaultError{{Line: 7, Column: 10, Message: `policy.signatures: Required value: keys or identities: without any, no signature would do`}},
 		},
 		"bad sizes and durations": {
 			reason: "all of them are told of at once",

@@ -38,6 +38,9 @@ func (c *Config) setDefaults() {
 		setDefault(&module.Isolation, DefaultIsolation)
 		c.Modules[name] = module
 	}
+	if c.Policy.Signatures != nil {
+		setDefault(&c.Policy.Signatures.Require, RequireAny)
+	}
 	for i := range c.Controllers {
 		controller := &c.Controllers[i]
 		controller.Limits.setDefaults(c.Modules[controller.Module].Limits)

@@ -5,13 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
@@ -32,7 +28,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.resolveSources(filepath.Dir(absolute))
+	config.resolvePaths(filepath.Dir(absolute))
 	if err := document.locate(config.missingFiles()); err != nil {
 		return nil, err
 	}
@@ -98,29 +94,6 @@ func (d *document) fault(at position, format string, args ...any) *FaultError {
 	fault := faultAt(at, format, args...)
 	fault.File = d.name
 	return fault
-}
-
-// resolveSources makes relative file:// paths absolute.
-func (c *Config) resolveSources(folder string) {
-	for name, module := range c.Modules {
-		path, isFile := strings.CutPrefix(module.Source, fileScheme)
-		if isFile && !filepath.IsAbs(path) {
-			module.Source = fileScheme + filepath.Join(folder, path)
-			c.Modules[name] = module
-		}
-	}
-}
-
-// missingFiles finds sources that are not there. One that is there and is no module is not the config's fault.
-func (c *Config) missingFiles() field.ErrorList {
-	var faults field.ErrorList
-	for _, name := range slices.Sorted(maps.Keys(c.Modules)) {
-		path, isFile := strings.CutPrefix(c.Modules[name].Source, fileScheme)
-		if _, err := os.Stat(path); isFile && errors.Is(err, fs.ErrNotExist) {
-			faults = append(faults, field.Invalid(modulesPath.Child(name, "source"), c.Modules[name].Source, "there is no such file"))
-		}
-	}
-	return faults
 }
 
 // wanted says in the file's terms what a type is written as.

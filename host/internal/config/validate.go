@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,11 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-const (
-	fileScheme = "file://"
-	// maxMemory is all that a 32-bit module can address.
-	maxMemory = 4 << 30
-)
+// maxMemory is all that a 32-bit module can address.
+const maxMemory = 4 << 30
 
 var modulesPath = field.NewPath("modules")
 
@@ -31,8 +27,9 @@ func (c *Config) validate() field.ErrorList {
 	faults = append(faults, exactly(field.NewPath("apiVersion"), c.APIVersion, APIVersion)...)
 	faults = append(faults, exactly(field.NewPath("kind"), c.Kind, Kind)...)
 	for _, name := range slices.Sorted(maps.Keys(c.Modules)) {
-		faults = append(faults, c.Modules[name].validate(modulesPath.Child(name))...)
+		faults = append(faults, c.Modules[name].validate(modulesPath.Child(name), &c.Policy)...)
 	}
+	faults = append(faults, c.validateSupply()...)
 	if len(c.Controllers) == 0 {
 		faults = append(faults, field.Required(field.NewPath("controllers"), "a host needs at least one controller"))
 	}
@@ -53,12 +50,6 @@ func exactly(path *field.Path, got, want string) field.ErrorList {
 		return nil
 	}
 	return field.ErrorList{field.NotSupported(path, got, []string{want})}
-}
-
-func (m Module) validate(path *field.Path) field.ErrorList {
-	faults := validateSource(path.Child("source"), m.Source)
-	faults = append(faults, m.Limits.validate(path.Child("limits"))...)
-	return append(faults, oneOf(path.Child("isolation"), m.Isolation, "hermetic", "pooled")...)
 }
 
 func (l Limits) validate(path *field.Path) field.ErrorList {
@@ -87,21 +78,6 @@ func validateCount(path *field.Path, count Count, most int64) field.ErrorList {
 		return field.ErrorList{field.Invalid(path, string(count), err.Error())}
 	case units > most:
 		return field.ErrorList{field.Invalid(path, string(count), fmt.Sprintf("must not be above %d", most))}
-	default:
-		return nil
-	}
-}
-
-func validateSource(path *field.Path, source string) field.ErrorList {
-	switch {
-	case source == "":
-		return field.ErrorList{field.Required(path, "for example file://modules/mine.wasm")}
-	case !strings.HasPrefix(source, fileScheme) || source == fileScheme:
-		scheme := source
-		if parsed, err := url.Parse(source); err == nil && parsed.Scheme != "" {
-			scheme = parsed.Scheme + "://"
-		}
-		return field.ErrorList{field.NotSupported(path, scheme, []string{fileScheme + "PATH"})}
 	default:
 		return nil
 	}

@@ -4,6 +4,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -20,11 +21,12 @@ import (
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
 	"github.com/wasmloop/wasmloop/host/internal/record"
 	"github.com/wasmloop/wasmloop/host/internal/setup"
+	"github.com/wasmloop/wasmloop/host/internal/source"
 )
 
 // Options are the optional settings of an Engine.
 type Options struct {
-	// MetricsAddress is where Prometheus metrics are served, HOST:PORT. Empty or "0": nowhere.
+	// MetricsAddress is where Prometheus metrics are served, and the Status, HOST:PORT. Empty or "0": nowhere.
 	MetricsAddress string
 	// HealthAddress is where /healthz and /readyz are served, HOST:PORT. Empty or "0": nowhere.
 	HealthAddress string
@@ -60,7 +62,11 @@ const shutdownTimeout = 5 * time.Second
 type Engine struct {
 	manager manager.Manager
 	runtime *guest.Runtime
-	modules map[string]*module // by controller
+	source  *source.Client
+	// modules are the supplies of the modules, by their names in the config.
+	modules map[string]*supply
+	fleet   fleet
+	calls   callLog
 	kinds   kinds
 	mapper  *setup.Mapper
 	events  *events
@@ -76,8 +82,9 @@ type Engine struct {
 	report      *reporter     // nil if there is to be none
 	store       *record.Store // nil if nothing is recorded
 	version     string
-	// loading is done when all modules are loaded.
-	loading sync.WaitGroup
+	// supplying is done when no supply runs any more, which stopSupplying ends.
+	supplying     sync.WaitGroup
+	stopSupplying context.CancelFunc
 }
 
 // New returns an Engine that runs conf's controllers against the cluster of cluster. It begins to load the modules; one
@@ -114,8 +121,30 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 	if e.runtime, err = guest.NewRuntime(ctx, guest.Options{CacheDir: options.CacheDir}); err != nil {
 		return nil, err
 	}
-	e.loadModules(ctx)
-	return e, e.register()
+	if e.source, err = e.newSource(options); err != nil {
+		return nil, err
+	}
+	e.modules = e.supplies()
+	if err := e.register(); err != nil {
+		return nil, err
+	}
+	e.supply(ctx)
+	return e, nil
+}
+
+// supply has the modules fetched and loaded, while the host connects to the cluster and fills its caches.
+func (e *Engine) supply(ctx context.Context) {
+	ctx, e.stopSupplying = context.WithCancel(ctx)
+	for _, s := range e.modules {
+		e.supplying.Go(func() { s.run(ctx) })
+	}
+}
+
+// newRunner returns what runs a controller with a module.
+func (e *Engine) newRunner(entry config.Controller, m *module) *runner {
+	return &runner{
+		engine: e, entry: entry, module: m, digest: m.digestOf, recorder: e.events.recorder(entry.Name), opened: make(chan struct{}),
+	}
 }
 
 func managerOptions(options Options) manager.Options {
@@ -143,6 +172,9 @@ func (e *Engine) register() error {
 	if err := e.manager.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("cannot add the health check: %w", err)
 	}
+	if err := e.manager.AddMetricsServerExtraHandler(StatusPath, http.HandlerFunc(e.serveStatus)); err != nil {
+		return fmt.Errorf("cannot serve the status: %w", err)
+	}
 	if err := e.manager.AddReadyzCheck("caches", e.ready); err != nil {
 		return fmt.Errorf("cannot add the readiness check: %w", err)
 	}
@@ -155,10 +187,10 @@ func (e *Engine) register() error {
 		}
 	}
 	for _, entry := range e.config.Controllers {
-		module := e.modules[entry.Name]
-		if err := e.manager.Add(&runner{e, entry, module, module.digest, e.events.recorder(entry.Name)}); err != nil {
-			return fmt.Errorf("cannot add controller %s: %w", entry.Name, err)
-		}
+		e.fleet.add(e.newRunner(entry, e.modules[entry.Module].module(entry.Name)))
+	}
+	if err := e.manager.Add(&e.fleet); err != nil {
+		return fmt.Errorf("cannot add the controllers: %w", err)
 	}
 	return nil
 }
@@ -167,7 +199,8 @@ func (e *Engine) register() error {
 func (e *Engine) Start(ctx context.Context) error {
 	defer e.events.stop()
 	defer func() {
-		e.loading.Wait()
+		e.stopSupplying()
+		e.supplying.Wait()
 		if e.store != nil {
 			e.store.Close()
 		}

@@ -55,12 +55,20 @@ var (
 	}, []string{"controller", "kind", "api_version"})
 	moduleInfo = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "wasmloop_module_info",
-		Help: "1 for each loaded module, with its digest, its tier, and how its instances are put back after a call.",
-	}, []string{"module", "digest", "tier", "restoring"})
+		Help: "1 for each loaded module, with its digest, its source with a digest, its tier, and how its instances are put back after a call.",
+	}, []string{"module", "digest", "source", "tier", "restoring"})
+	moduleTrouble = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "wasmloop_module_trouble",
+		Help: "1 for each module that cannot be fetched or loaded, or not in the version that its source has now; 0 for the others.",
+	}, []string{"module"})
+	swaps = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wasmloop_module_swaps_total",
+		Help: "Times that another version took the place of a module that ran.",
+	}, []string{"module"})
 )
 
 func init() {
-	metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, failing, failingWatches, recordings, resyncs, running, missingKinds, moduleInfo)
+	metrics.Registry.MustRegister(callsTotal, callSeconds, fuelTotal, failing, failingWatches, recordings, resyncs, running, missingKinds, moduleInfo, moduleTrouble, swaps)
 }
 
 // measured counts and times the calls of a module.

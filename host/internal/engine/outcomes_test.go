@@ -197,10 +197,10 @@ func TestOutcomesCannotBeKept(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "outcomes"), nil, 0o600); err != nil { // no folder
 		t.Fatal(err)
 	}
-	r := &runner{engine: &Engine{cacheDir: dir}, entry: remembering, digest: "digest"}
+	r := &runner{engine: &Engine{cacheDir: dir}, entry: remembering}
 	said := ""
 	log := funcr.New(func(_, line string) { said += line }, funcr.Options{})
-	if r.outcomes(log) != nil || !strings.Contains(said, "not remembered") {
+	if r.outcomes("digest", log) != nil || !strings.Contains(said, "not remembered") {
 		t.Errorf("want none and a log line, got %q", said)
 	}
 }
@@ -209,14 +209,17 @@ func TestOutcomesCannotBeKept(t *testing.T) {
 func TestNoOutcomes(t *testing.T) {
 	clock := remembering
 	clock.Clock = true
-	cases := map[string]runner{
-		"no cache folder": {engine: &Engine{}, entry: remembering, digest: "digest"},
-		"no module":       {engine: &Engine{cacheDir: t.TempDir()}, entry: remembering},
-		"a clock":         {engine: &Engine{cacheDir: t.TempDir()}, entry: clock, digest: "digest"},
+	cases := map[string]struct {
+		runner *runner
+		digest string
+	}{
+		"no cache folder": {&runner{engine: &Engine{}, entry: remembering}, "digest"},
+		"no module":       {&runner{engine: &Engine{cacheDir: t.TempDir()}, entry: remembering}, ""},
+		"a clock":         {&runner{engine: &Engine{cacheDir: t.TempDir()}, entry: clock}, "digest"},
 	}
-	for name, r := range cases {
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			if r.outcomes(logr.Discard()) != nil {
+			if c.runner.outcomes(c.digest, logr.Discard()) != nil {
 				t.Error("there are outcomes")
 			}
 		})

@@ -92,13 +92,11 @@ func newRoom(t *testing.T, as *rest.Config, change ...func(namespace string, ent
 	}
 	r.runner = &runner{engine: r.engine, entry: entry, module: reconcile.ModuleFunc(r.call), recorder: r}
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- r.runner.Start(ctx) }()
+	ended := make(chan struct{})
+	go func() { defer close(ended); r.runner.Start(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		<-ended
 		if left := r.engine.cache.Selections(); len(left) > 0 {
 			t.Errorf("a controller that has ended leaves watches behind: %v", left)
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -35,27 +36,67 @@ type runner struct {
 	engine *Engine
 	entry  config.Controller
 	module reconcile.Module
-	// digest is the module's, empty if it is not known.
-	digest   string
+	// digest returns the module's as soon as it is known. nil: it never is.
+	digest   func(ctx context.Context) (string, error)
 	recorder reconcile.Recorder
+	// opened is closed when what the controller needs is watched for the first time.
+	opened chan struct{}
+	// last are the reconcilers of the run before, which may have been that of another runner. Only one runs at a time.
+	last dispatcher
+
+	mu sync.Mutex
+	// state is one of those below, and current are the reconcilers while it runs.
+	state   string
+	current dispatcher
 }
 
-// NeedLeaderElection is true: only one host may write.
-func (r *runner) NeedLeaderElection() bool { return true }
+// The states of a runner.
+const (
+	stateStandby  = "waiting for the lease"
+	stateFetching = "fetching its module"
+	stateWaiting  = "waiting for its kinds"
+	stateRunning  = "running"
+	stateStopped  = "not running"
+)
+
+// enter has another state, with the reconcilers that there are in it.
+func (r *runner) enter(state string, current dispatcher) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if state == stateRunning && r.opened != nil {
+		close(r.opened)
+		r.opened = nil
+	}
+	r.state, r.current = state, current
+}
+
+// awaitDigest waits until it is known which module the controller has.
+func (r *runner) awaitDigest(ctx context.Context) (string, error) {
+	if r.digest == nil {
+		return "", nil
+	}
+	return r.digest(ctx)
+}
 
 // Start runs the controller until ctx is done. What keeps it from running is logged and tried again, since the other
 // controllers must not suffer from it.
-func (r *runner) Start(ctx context.Context) error {
+func (r *runner) Start(ctx context.Context) {
 	log := r.engine.log.WithValues("controller", r.entry.Name)
 	wait.UntilWithContext(ctx, func(ctx context.Context) {
 		if err := r.run(ctx, log); ctx.Err() == nil {
 			log.Error(err, "controller does not run; trying again", "after", restartPause.String())
 		}
 	}, restartPause)
-	return nil
 }
 
 func (r *runner) run(ctx context.Context, log logr.Logger) error {
+	defer r.enter(stateStopped, nil)
+	r.enter(stateFetching, nil)
+	digest, err := r.awaitDigest(ctx)
+	if err != nil {
+		return err
+	}
+	r.enter(stateWaiting, nil)
 	fors, err := r.engine.kinds.wait(ctx, log, r.entry.Name, r.entry.ForKinds())
 	if err != nil {
 		return err
@@ -64,7 +105,7 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	remembered := r.outcomes(log)
+	remembered := r.outcomes(digest, log)
 	if remembered != nil {
 		keeping, stop := context.WithCancel(ctx)
 		kept := make(chan struct{})
@@ -94,6 +135,8 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 		return err
 	}
 	follows.reconcilers = reconcilers
+	reconcilers.inherit(r.last)
+	r.last = reconcilers
 	for _, source := range []source.TypedSource[key]{follows, &resyncer{r.entry.Name, resync, reconcilers}} {
 		if err := run.Watch(source); err != nil {
 			return err
@@ -102,6 +145,7 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 	if err := r.open(w, run, fors, reconcilers, watches, cancel); err != nil { //nolint:contextcheck // other controllers may share what is watched, and outlive this one
 		return err
 	}
+	r.enter(stateRunning, reconcilers)
 	running.WithLabelValues(r.entry.Name).Set(1)
 	defer running.WithLabelValues(r.entry.Name).Set(0)
 	if err := run.Start(ctx); err != nil {
@@ -111,11 +155,11 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 }
 
 // outcomes opens the controller's outcomes, nil if none are kept. A controller runs without them, too.
-func (r *runner) outcomes(log logr.Logger) *outcomes {
-	if r.engine.cacheDir == "" || r.digest == "" || r.entry.Clock {
+func (r *runner) outcomes(digest string, log logr.Logger) *outcomes {
+	if r.engine.cacheDir == "" || digest == "" || r.entry.Clock {
 		return nil
 	}
-	remembered, err := openOutcomes(r.engine.cacheDir, r.entry, r.digest, log)
+	remembered, err := openOutcomes(r.engine.cacheDir, r.entry, digest, log)
 	if err != nil {
 		log.Error(err, "outcomes are not remembered; each start takes longer")
 		return nil
@@ -125,7 +169,7 @@ func (r *runner) outcomes(log logr.Logger) *outcomes {
 
 // reconcilers returns a Reconciler for each of the kinds that are reconciled.
 func (r *runner) reconcilers(w watches, cache kube.Watches, fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes, follows *related) (dispatcher, error) {
-	module := measured(r.entry.Name, contained(r.entry.Name, r.module, r.engine.log))
+	module := measured(r.entry.Name, contained(r.entry.Name, r.engine.calls.of(r.entry.Name).counted(r.module), r.engine.log))
 	applier := apply.New(r.entry.Name, cache, r.engine.client, setup.ApplyOptions(&r.entry, owned))
 	byKind := dispatcher{}
 	for i, kind := range fors {
@@ -148,9 +192,26 @@ func (r *runner) reconcilers(w watches, cache kube.Watches, fors []reconcile.Kin
 // dispatcher gives each object to the Reconciler of its kind. It is a controller-runtime reconciler.
 type dispatcher map[schema.GroupVersionKind]*reconcile.Reconciler
 
-// Reconcile reconciles one object.
+// reconcileGrace is how long a reconcile may go on when its controller stops.
+const reconcileGrace = 2 * time.Second
+
+// Reconcile reconciles one object. When the controller stops it is given time to end, so that no write is left in doubt.
 func (d dispatcher) Reconcile(ctx context.Context, k key) (crreconcile.Result, error) {
-	return d[k.GroupVersionKind].Reconcile(ctx, k.NamespacedName)
+	patient, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() {
+		time.AfterFunc(reconcileGrace, func() { cancel(context.Cause(ctx)) })
+	})()
+	return d[k.GroupVersionKind].Reconcile(patient, k.NamespacedName)
+}
+
+// inherit has the reconcilers wait for what those before them have written.
+func (d dispatcher) inherit(before dispatcher) {
+	for kind, reconciler := range d {
+		if old := before[kind]; old != nil {
+			reconciler.Inherit(old)
+		}
+	}
 }
 
 // seen tells all Reconcilers of an event of an owned kind, and returns the objects that it wakes.

@@ -63,6 +63,18 @@ func (c *Cache) Watch(onError func(error), selections ...Selection) (*Watch, err
 	return w, nil
 }
 
+// Hold has all that is watched now go on being watched until it is released.
+func (c *Cache) Hold() (release func()) {
+	w := &Watch{cache: c}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, shared := range c.informers {
+		shared.users[w] = true
+		w.informers = append(w.informers, shared)
+	}
+	return w.Close
+}
+
 func (c *Cache) informer(selection Selection) (*informer, error) {
 	if shared, ok := c.informers[selection]; ok {
 		return shared, nil

@@ -94,6 +94,33 @@ func (m *memory) update(name types.NamespacedName, change func(*remembered)) {
 	change(known)
 }
 
+// Known returns how many objects r looks after, and how many of them are as the module wants them.
+func (r *Reconciler) Known() (objects, settled int) {
+	r.memory.mu.Lock()
+	defer r.memory.mu.Unlock()
+	for _, known := range r.memory.objects {
+		if known.fingerprint != "" {
+			settled++
+		}
+	}
+	return len(r.memory.objects), settled
+}
+
+// Inherit has r wait for the writes of another Reconciler of the same controller and kind, which has ended: the cache that they
+// share may not show them yet. What was settled by the other one's module, this one's has to be asked again.
+func (r *Reconciler) Inherit(from *Reconciler) {
+	from.memory.mu.Lock()
+	defer from.memory.mu.Unlock()
+	for name, known := range from.memory.objects {
+		r.memory.update(name, func(heir *remembered) {
+			*heir = remembered{uid: known.uid, writes: known.writes, since: known.since, doubts: known.doubts, events: known.events}
+		})
+	}
+	r.memory.mu.Lock()
+	defer r.memory.mu.Unlock()
+	r.memory.names, r.memory.refusals = from.memory.names, from.memory.refusals
+}
+
 // forget returns whether anything was known of the object.
 func (m *memory) forget(name types.NamespacedName) bool {
 	m.mu.Lock()

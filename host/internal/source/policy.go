@@ -38,9 +38,8 @@ func (e *PolicyError) Error() string { return e.reason }
 
 func (p *Policy) check() error {
 	for _, allowed := range p.AllowedSources {
-		scheme, _, found := strings.Cut(allowed, "://")
-		if !found || forms[scheme] == "" {
-			return fmt.Errorf("allowed source %q: want the beginning of a source URL, for instance oci://ghcr.io/acme/", allowed)
+		if err := CheckPrefix(allowed); err != nil {
+			return err
 		}
 	}
 	return nil

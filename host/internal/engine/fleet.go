@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"context"
+	"sync"
+)
+
+// fleet runs the controllers, each until another takes its place. It implements manager.Runnable.
+type fleet struct {
+	mu      sync.Mutex
+	ctx     context.Context //nolint:containedctx // nil until the host may work; the controllers live as long as it
+	members map[string]*member
+	running sync.WaitGroup
+}
+
+// member is a controller of the fleet.
+type member struct {
+	runner *runner
+	stop   context.CancelFunc // nil as long as it does not run
+	done   chan struct{}      // closed when it has stopped
+}
+
+// NeedLeaderElection is true: only one host may write.
+func (f *fleet) NeedLeaderElection() bool { return true }
+
+// Start implements manager.Runnable.
+func (f *fleet) Start(ctx context.Context) error {
+	f.mu.Lock()
+	f.ctx = ctx
+	for _, m := range f.members {
+		f.launch(m)
+	}
+	f.mu.Unlock()
+	<-ctx.Done()
+	f.running.Wait()
+	return nil
+}
+
+// add adds a controller, which runs as soon as the host works.
+func (f *fleet) add(r *runner) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.members == nil {
+		f.members = map[string]*member{}
+	}
+	m := &member{runner: r, done: make(chan struct{})}
+	f.members[r.entry.Name] = m
+	if f.ctx != nil {
+		f.launch(m)
+	}
+}
+
+// launch runs a member. f.mu must be held.
+func (f *fleet) launch(m *member) {
+	if f.ctx.Err() != nil {
+		close(m.done)
+		m.stop = func() {}
+		return
+	}
+	ctx, stop := context.WithCancel(f.ctx)
+	m.stop = stop
+	f.running.Go(func() {
+		defer close(m.done)
+		m.runner.Start(ctx)
+	})
+}
+
+// replace puts a controller in the place of the one of its name, between two reconciles: those that run end before the first
+// one of the new controller begins. What is watched stays so meanwhile, and what the old one has written and not seen yet the
+// new one waits for. It returns when the old one has stopped.
+func (f *fleet) replace(next *runner) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old := f.members[next.entry.Name]
+	m := &member{runner: next, done: make(chan struct{})}
+	f.members[next.entry.Name] = m
+	if f.ctx == nil || old == nil {
+		return
+	}
+	release, opened := next.engine.cache.Hold(), next.opened
+	old.stop()
+	<-old.done
+	next.last = old.runner.last
+	f.launch(m)
+	go func() {
+		defer release()
+		select {
+		case <-opened:
+		case <-m.done:
+		}
+	}()
+}
+
+// runners returns what runs each controller.
+func (f *fleet) runners() map[string]*runner {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	runners := make(map[string]*runner, len(f.members))
+	for name, m := range f.members {
+		runners[name] = m.runner
+	}
+	return runners
+}

@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
+	"github.com/wasmloop/wasmloop/host/internal/setup"
+	"github.com/wasmloop/wasmloop/host/internal/source"
+)
+
+var (
+	secretKind    = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+	configMapKind = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
+)
+
+// pullSecretKey is the key of a pull secret that has the credentials.
+const pullSecretKey = ".dockerconfigjson"
+
+// storeDir is the folder of the cache folder in which modules are kept.
+const storeDir = "modules"
+
+// newSource returns what fetches the modules: from the store when it has them, with pull secrets and ConfigMaps of the cluster.
+func (e *Engine) newSource(options Options) (*source.Client, error) {
+	fetching := source.Options{
+		Credentials: e.pullSecrets, ConfigMap: e.configMap,
+		Warn: func(err error) { e.log.Error(err, "fetching modules") },
+	}
+	if options.CacheDir != "" {
+		fetching.StoreDir = filepath.Join(options.CacheDir, storeDir)
+	}
+	return setup.Source(e.config, fetching)
+}
+
+// pullSecrets reads the credentials in the Secrets that the config names.
+func (e *Engine) pullSecrets(ctx context.Context) (all [][]byte, err error) {
+	for _, named := range e.config.ImagePullSecrets {
+		fields, err := e.read(ctx, secretKind, named.Namespace, named.Name)
+		if err != nil {
+			return nil, err
+		}
+		encoded, there, _ := unstructured.NestedString(fields, "data", pullSecretKey)
+		if !there {
+			return nil, fmt.Errorf("Secret %s/%s has no %s: it must be of type kubernetes.io/dockerconfigjson", named.Namespace, named.Name, pullSecretKey)
+		}
+		decoded, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return nil, fmt.Errorf("cannot decode Secret %s/%s: it is not valid base64", named.Namespace, named.Name) // err might show it
+		}
+		all = append(all, decoded)
+	}
+	return all, nil
+}
+
+// configMap reads a ConfigMap.
+func (e *Engine) configMap(ctx context.Context, namespace, name string) (data map[string]string, binaryData map[string][]byte, err error) {
+	fields, err := e.read(ctx, configMapKind, namespace, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	data, _, _ = unstructured.NestedStringMap(fields, "data")
+	encoded, _, _ := unstructured.NestedStringMap(fields, "binaryData")
+	binaryData = make(map[string][]byte, len(encoded))
+	for key, value := range encoded {
+		if binaryData[key], err = base64.StdEncoding.DecodeString(value); err != nil {
+			return nil, nil, fmt.Errorf("cannot decode %s of ConfigMap %s/%s: %w", key, namespace, name, err)
+		}
+	}
+	return data, binaryData, nil
+}
+
+func (e *Engine) read(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (map[string]any, error) {
+	id := kube.ID{GroupVersionKind: kind, NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+	object, err := e.client.Get(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", id, err)
+	}
+	return object.Decode()
+}
