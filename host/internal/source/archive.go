@@ -279,5 +279,5 @@ func (a *archiveReader) document(descriptor ocispec.Descriptor) (*document, erro
 
 // fill reads the blobs of a document.
 func (a *archiveReader) fill(d *document, limit int64) error {
-	return d.fill(context.Background(), func(_ context.Context, part ocispec.Descriptor) ([]byte, error) { return a.blob(part, limit) })
+	return d.fill(func(part ocispec.Descriptor) ([]byte, error) { return a.blob(part, limit) })
 }

@@ -82,6 +82,6 @@ func dockerStore() (credentials.Store, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("cannot read Docker's config %s: %w", file, fs.ErrPermission)
 	default:
-		return nil, fmt.Errorf("Docker's config %s is not valid: mend it, or set DOCKER_CONFIG to another folder", file) // err might show it
+		return nil, fmt.Errorf("the config of Docker, %s, is not valid: mend it, or set DOCKER_CONFIG to another folder", file) // err might show it
 	}
 }

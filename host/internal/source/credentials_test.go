@@ -38,7 +38,7 @@ func TestCredentials(t *testing.T) {
 		"broken secret": {"its content is not shown", func(context.Context) ([][]byte, error) {
 			return [][]byte{[]byte(`{"auths": "` + testPassword)}, nil
 		}, `{}`, "pull secret 1 of 1 is no .dockerconfigjson"},
-		"broken config": {"its content is not shown", none, testPassword, "Docker's config"},
+		"broken config": {"its content is not shown", none, testPassword, "the config of Docker, "},
 		"no secret": {"it must not be passed over", func(context.Context) ([][]byte, error) {
 			return nil, os.ErrPermission
 		}, string(dockerConfig(r.host)), "cannot get the pull secrets"},

@@ -69,12 +69,12 @@ func (d *document) parts() []ocispec.Descriptor {
 }
 
 // fill reads the blobs from where they are.
-func (d *document) fill(ctx context.Context, read func(context.Context, ocispec.Descriptor) ([]byte, error)) error {
+func (d *document) fill(read func(ocispec.Descriptor) ([]byte, error)) error {
 	for _, part := range d.parts() {
 		if _, there := d.blobs[part.Digest]; there {
 			continue
 		}
-		blob, err := read(ctx, part)
+		blob, err := read(part)
 		if err != nil {
 			return err
 		}

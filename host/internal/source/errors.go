@@ -53,14 +53,14 @@ type remoteError struct {
 func (e *remoteError) Unwrap() error { return e.error }
 
 var (
-	queryForm = regexp.MustCompile(`(https?://[^\s"?]*)\?[^\s"]*`)
+	queryForm = regexp.MustCompile(`\?[^\s"?]*=[^\s"]*`)
 	userForm  = regexp.MustCompile(`(https?://)[^\s"/@]*@`)
 )
 
 // Error says what went wrong where. Queries are left out, as servers redirect to storage with what gives access to it, and so
 // is what would harm a terminal.
 func (e *remoteError) Error() string {
-	text := queryForm.ReplaceAllString(e.error.Error(), "$1")
+	text := queryForm.ReplaceAllString(e.error.Error(), "")
 	text = userForm.ReplaceAllString(text, "$1")
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

@@ -113,7 +113,7 @@ func (c *Client) pull(ctx context.Context, ref Ref) (found *artifact, err error)
 			return nil
 		}
 		found = &artifact{document: manifest}
-		return manifest.fill(ctx, func(ctx context.Context, part ocispec.Descriptor) ([]byte, error) {
+		return manifest.fill(func(part ocispec.Descriptor) ([]byte, error) {
 			return readBlob(ctx, place, part, func(r io.Reader) io.Reader { return c.progress(ref, r, part.Size) })
 		})
 	})

@@ -83,17 +83,17 @@ func (s *session) try(ctx context.Context, ref Ref, ask func(*orasremote.Reposit
 	if err != nil {
 		return err
 	}
-	before := ""
+	var before []string
 	for _, place := range places {
 		if err = remote(place.Reference.Registry, ask(place)); err == nil || ctx.Err() != nil {
 			return err
 		}
 		if place != places[len(places)-1] {
-			before += fmt.Sprintf(" (mirror %v)", err)
+			before = append(before, fmt.Sprintf("mirror %v", err))
 		}
 	}
-	if before != "" { // what the registry itself says decides
-		return fmt.Errorf("%w%s", err, before)
+	if len(before) > 0 { // what the registry itself says decides
+		return fmt.Errorf("%w (%s)", err, strings.Join(before, "; "))
 	}
 	return err
 }

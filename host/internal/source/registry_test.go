@@ -50,7 +50,7 @@ func newRegistry(t *testing.T, options ...registry.Option) *testRegistry {
 		}
 		real.ServeHTTP(w, request)
 	}))
-	r.Server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	r.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(r.Close)
 	r.host = strings.TrimPrefix(r.URL, "https://")
 	r.caFile = authorityOf(t, r.Server)

@@ -143,19 +143,21 @@ func readSigned(ctx context.Context, place *orasremote.Repository, reference str
 	if err != nil {
 		return nil, err
 	}
+	return d, fillSigned(ctx, place, d, budget)
+}
+
+func fillSigned(ctx context.Context, place *orasremote.Repository, d *document, budget *budget) error {
 	if err := budget.spend(d); err != nil {
-		return nil, err
+		return err
 	}
-	return d, d.fill(ctx, func(ctx context.Context, part ocispec.Descriptor) ([]byte, error) {
-		return readBlob(ctx, place, part, nil)
-	})
+	return d.fill(func(part ocispec.Descriptor) ([]byte, error) { return readBlob(ctx, place, part, nil) })
 }
 
 // findBundles asks for referrers: in the way of OCI 1.1, or by a tag where the registry does not know of it.
 func findBundles(ctx context.Context, place *orasremote.Repository, subject ocispec.Descriptor, budget *budget) (found []*document, err error) {
 	var listed []ocispec.Descriptor
-	err = place.Referrers(ctx, subject, mediaTypeBundle, func(page []ocispec.Descriptor) error {
-		listed = append(listed, page...)
+	err = place.Referrers(ctx, subject, "", func(page []ocispec.Descriptor) error {
+		listed = append(listed, slices.DeleteFunc(page, isNoBundle)...)
 		if len(listed) > maxSignatures {
 			return fmt.Errorf("there are more than %d bundles", maxSignatures)
 		}
@@ -165,18 +167,38 @@ func findBundles(ctx context.Context, place *orasremote.Repository, subject ocis
 		return nil, err
 	}
 	for _, referrer := range listed {
-		if err := checkPart(referrer, maxManifest); err != nil {
-			return nil, err
-		}
-		d, err := readSigned(ctx, place, string(referrer.Digest), budget)
+		d, err := readBundle(ctx, place, referrer, subject, budget)
 		if err != nil {
 			return nil, err
 		}
-		if d.manifest.Subject != nil && d.manifest.Subject.Digest == subject.Digest {
+		if d != nil {
 			found = append(found, d)
 		}
 	}
 	return found, nil
+}
+
+// isNoBundle says whether a referrer is listed as something else. Some registries list the config's type for all of them.
+func isNoBundle(referrer ocispec.Descriptor) bool {
+	return referrer.ArtifactType != mediaTypeBundle && referrer.ArtifactType != ocispec.MediaTypeEmptyJSON && referrer.ArtifactType != ""
+}
+
+// readBundle reads a referrer, and returns nil if it is no bundle after all.
+func readBundle(ctx context.Context, place *orasremote.Repository, referrer, subject ocispec.Descriptor, budget *budget) (*document, error) {
+	if referrer.MediaType != ocispec.MediaTypeImageManifest {
+		return nil, nil
+	}
+	if err := checkPart(referrer, maxManifest); err != nil {
+		return nil, err
+	}
+	d, err := readManifest(ctx, place, string(referrer.Digest))
+	if err != nil {
+		return nil, err
+	}
+	if d.manifest.ArtifactType != mediaTypeBundle || d.manifest.Subject == nil || d.manifest.Subject.Digest != subject.Digest {
+		return nil, nil
+	}
+	return d, fillSigned(ctx, place, d, budget)
 }
 
 // signaturesOf takes the signatures out of their documents.

@@ -2,11 +2,11 @@ package source
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,7 +133,7 @@ func (s *store) document(descriptor ocispec.Descriptor) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d, d.fill(context.Background(), func(_ context.Context, part ocispec.Descriptor) ([]byte, error) { return s.blob(part, maxModule) })
+	return d, d.fill(func(part ocispec.Descriptor) ([]byte, error) { return s.blob(part, maxModule) })
 }
 
 // blob reads a content, and removes it if it is not what it should be.
@@ -205,9 +205,7 @@ func recordOf(a *artifact) (*record, map[digest.Digest][]byte) {
 	contents := map[digest.Digest][]byte{}
 	add := func(d *document) {
 		contents[d.descriptor.Digest] = d.raw
-		for digest, blob := range d.blobs {
-			contents[digest] = blob
-		}
+		maps.Copy(contents, d.blobs)
 	}
 	add(a.document)
 	for _, signature := range a.signatures {

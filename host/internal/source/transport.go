@@ -31,7 +31,7 @@ func (c *Client) httpClient(host string) (*http.Client, error) {
 	if client := c.hosts[host]; client != nil {
 		return client, nil
 	}
-	base := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // the standard library's is one
+	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.MaxResponseHeaderBytes = maxHeader
 	base.DisableCompression = true // modules have a digest, and what is unpacked a bound
 	if file := c.options.Registries[host].CAFile; file != "" {
