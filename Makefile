@@ -16,6 +16,9 @@ export KUBEBUILDER_ASSETS := $(or $(GIVEN_ASSETS),$(BUILT_ASSETS))
 # k8s.io/kubernetes takes minutes to compile and shares nothing with a build under other flags, so all of them agree.
 LOCALPLANE_GO := cd deploy/localplane && CGO_ENABLED=0 GOFLAGS=-trimpath $(GO)
 
+# The tests with cosign's library, which is as large as all else, are a Go module of their own.
+COSIGN_GO := cd host/test/cosign && $(GO)
+
 # Each folder under modules that has Go source is a module.
 MODULES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard modules/*/*.go)))))
 WASM    := $(foreach name,$(MODULES),modules/$(name)/$(name).wasm)
@@ -67,6 +70,7 @@ endif
 test: build assets ## Run all tests, against a real control plane
 	$(GO) test ./...
 	$(LOCALPLANE_GO) test ./...
+	$(COSIGN_GO) test ./...
 
 test-long: build assets ## Run all tests with the race detector, crash the host in more ways, and fuzz for longer
 	$(GO) test -race -count=1 -timeout 60m ./...
@@ -104,15 +108,17 @@ bench-watching: wasmloop assets
 
 check: lint tidy-check generate-check ## Check format, lint, module files and generated files
 
-# localplane is formatted and vetted only: linters would analyse all of Kubernetes with it.
+# localplane and the cosign tests are formatted and vetted only: linters would analyse all of Kubernetes and cosign with them.
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 	$< run ./...
-	$< fmt --diff deploy/localplane
+	$< fmt --diff deploy/localplane host/test/cosign
 	$(LOCALPLANE_GO) vet ./...
+	$(COSIGN_GO) vet ./...
 
 tidy-check:
 	$(GO) mod tidy -diff
 	cd deploy/localplane && $(GO) mod tidy -diff
+	$(COSIGN_GO) mod tidy -diff
 
 # Whatever is not committed yet is no fault: only what generating changes is.
 tree_state = { git diff HEAD; git ls-files --others --exclude-standard | git hash-object --stdin-paths; } | git hash-object --stdin
@@ -124,7 +130,7 @@ generate-check:
 		fi
 
 fmt: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) ## Format all Go files
-	$< fmt ./... deploy/localplane
+	$< fmt ./... deploy/localplane host/test/cosign
 
 generate: $(TOOLS)/wabt-$(WABT_VERSION) ## Write all generated files anew (the fixtures need npm)
 	$(GO) generate ./...

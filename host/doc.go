@@ -22,5 +22,7 @@
 // tests all of it together, as its users run it; test/crash stops it after every write, over the in-memory API server of
 // internal/render/apiserver.
 //
+// test/cosign holds signatures to cosign's own library, as a Go module of its own.
+//
 // Decisions and the measurements behind them are in RATIONALE.md.
 package host
