@@ -45,6 +45,7 @@ func newCommand(stderr io.Writer) *cobra.Command {
 		newInitCommand(),
 		newInspectCommand(),
 		newLoadCommand(),
+		newKeygenCommand(),
 		newPruneCommand(),
 		newPullCommand(),
 		newPushCommand(),

@@ -86,7 +86,7 @@ func (c *bundleClaim) certified() (*certified, error) {
 		return nil, fmt.Errorf("its bundle is not valid: %w", err)
 	}
 	if content.Certificate() == nil {
-		return nil, nil //nolint:nilnil // there is none
+		return nil, nil // there is none
 	}
 	return &certified{entity: c.Bundle, artifact: c.artifact()}, nil
 }

@@ -32,7 +32,7 @@ const classicVersion = "application/vnd.dev.sigstore.bundle+json;version=0.1"
 // certified returns the signature as the bundle that it would have been.
 func (c *classicClaim) certified() (*certified, error) {
 	if len(c.Certificate) == 0 {
-		return nil, nil //nolint:nilnil // there is none
+		return nil, nil // there is none
 	}
 	leaf, err := parseCertificates("certificate", c.Certificate)
 	if err != nil {

@@ -273,15 +273,18 @@ func TestRefusesAll(t *testing.T) {
 			&Error{AnyOf: true, Count: maxSignatures + 1, Missing: []string{alice, bob}},
 		},
 		"by others": {
-			"each is told of", Any, []Signature{w.mallory.sign(t, digest), w.mallory.bundleOf(t, digest, signPredicate)},
+			"each is told of", Any,
+			[]Signature{w.mallory.sign(t, digest), w.mallory.bundleOf(t, digest, signPredicate)},
 			&Error{AnyOf: true, Count: 2, Missing: []string{alice, bob}, Refused: []Refusal{{0, anotherKey}, {1, anotherKey}}},
 		},
 		"by one of all": {
-			"the other is missing", All, []Signature{w.mallory.sign(t, digest), w.bob.sign(t, digest)},
+			"the other is missing", All,
+			[]Signature{w.mallory.sign(t, digest), w.bob.sign(t, digest)},
 			&Error{Count: 2, Missing: []string{alice}, Refused: []Refusal{{0, anotherKey}}},
 		},
 		"twice by one of all": {
-			"one person is not two", All, []Signature{w.bob.sign(t, digest), w.bob.bundleOf(t, digest, signPredicate)},
+			"one person is not two", All,
+			[]Signature{w.bob.sign(t, digest), w.bob.bundleOf(t, digest, signPredicate)},
 			&Error{Count: 2, Missing: []string{alice}},
 		},
 	}
