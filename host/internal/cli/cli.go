@@ -44,8 +44,9 @@ func newCommand(stderr io.Writer) *cobra.Command {
 		newExplainCommand(),
 		newInitCommand(),
 		newInspectCommand(),
-		newLoadCommand(),
 		newKeygenCommand(),
+		newLoadCommand(),
+		newLockCommand(),
 		newPruneCommand(),
 		newPullCommand(),
 		newPushCommand(),
@@ -54,7 +55,10 @@ func newCommand(stderr io.Writer) *cobra.Command {
 		newReplayCommand(),
 		newRunCommand(stderr),
 		newSaveCommand(),
+		newSignCommand(),
+		newStatusCommand(),
 		newTestCommand(),
+		newVerifyCommand(),
 		newVersionCommand(),
 	)
 	completeFlags(command)

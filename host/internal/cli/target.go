@@ -16,6 +16,7 @@ import (
 	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/modinfo"
 	"github.com/wasmloop/wasmloop/host/internal/render"
+	"github.com/wasmloop/wasmloop/host/internal/source"
 )
 
 // targetFlags say which module is looked at, and as which controller.
@@ -43,6 +44,8 @@ type target struct {
 	url   string
 	// name is that of the module's file.
 	name string
+	// source fetches the module as the config says, nil if there is no config.
+	source *source.Client
 }
 
 // find finds the target, given the kinds of objects that are to be reconciled.
@@ -67,10 +70,13 @@ func (f *targetFlags) find(kinds ...schema.GroupVersionKind) (*target, error) {
 	if f.module != "" {
 		return t, t.use(f.module)
 	}
-	source := conf.Modules[t.entry.Module].Source
-	path, isFile := strings.CutPrefix(source, "file://")
-	if !isFile {
-		t.url, t.name = source, t.entry.Module
+	if t.source, err = render.Source(conf, source.Options{StoreDir: storeOf(f.cacheDir)}); err != nil {
+		return nil, err
+	}
+	url := conf.Modules[t.entry.Module].Source
+	path, isFile := strings.CutPrefix(url, "file://")
+	if !isFile || strings.Contains(url, "@sha256:") {
+		t.url, t.name = url, t.entry.Module
 		return t, nil
 	}
 	return t, t.use(path)
@@ -145,6 +151,7 @@ func (t *target) use(path string) error {
 
 // load loads the target's module into a sandbox of its own.
 func (t *target) load(ctx context.Context, options render.SandboxOptions) (module *render.Module, closeIt func(), err error) {
+	options.Source = t.source
 	sandbox, err := render.NewSandbox(ctx, options)
 	if err != nil {
 		return nil, nil, err

@@ -15,7 +15,13 @@ import (
 
 // Load reads, defaults and validates the config file at path. Relative module sources are resolved against its folder,
 // and their files must be there. The error joins a *FaultError for each fault found.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return load(path, false) }
+
+// LoadUnlocked does the same, and lets sources lack the digests that the policy requires.
+func LoadUnlocked(path string) (*Config, error) { return load(path, true) }
+
+// load reads the config file at path. unlocked lets sources lack the digests that the policy requires.
+func load(path string, unlocked bool) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the config: %w", err)
@@ -24,7 +30,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the config: %w", err)
 	}
-	config, document, err := parse(path, data)
+	config, document, err := parse(path, data, unlocked)
 	if err != nil {
 		return nil, err
 	}
@@ -37,11 +43,11 @@ func Load(path string) (*Config, error) {
 
 // Parse decodes, defaults and validates a config. name stands for the file in errors.
 func Parse(name string, data []byte) (*Config, error) {
-	config, _, err := parse(name, data)
+	config, _, err := parse(name, data, false)
 	return config, err
 }
 
-func parse(name string, data []byte) (*Config, *document, error) {
+func parse(name string, data []byte, unlocked bool) (*Config, *document, error) {
 	document, err := parseYAML(data)
 	if err != nil {
 		fault := faultOf(err)
@@ -54,9 +60,12 @@ func parse(name string, data []byte) (*Config, *document, error) {
 		return nil, nil, err
 	}
 	config.setDefaults()
+	required := config.Policy.RequireDigest
+	config.Policy.RequireDigest = required && !unlocked
 	if err := document.locate(config.validate()); err != nil {
 		return nil, nil, err
 	}
+	config.Policy.RequireDigest = required
 	return config, document, nil
 }
 

@@ -14,7 +14,10 @@ import (
 )
 
 // Sandbox is where modules run. Close lets it go.
-type Sandbox struct{ runtime *guest.Runtime }
+type Sandbox struct {
+	runtime *guest.Runtime
+	source  *source.Client
+}
 
 // SandboxOptions are the optional settings of a Sandbox.
 type SandboxOptions struct {
@@ -23,6 +26,14 @@ type SandboxOptions struct {
 	// Seed and Epoch are what modules take for randomness and for the time: see guest.Options.
 	Seed  uint64
 	Epoch time.Time
+	// Source fetches modules. nil: one without any settings.
+	Source *source.Client
+}
+
+// Source returns what fetches the modules of a config as a host would, but for what a host has from its cluster: pull secrets and
+// ConfigMaps.
+func Source(conf *config.Config, options source.Options) (*source.Client, error) {
+	return setup.Source(conf, options)
 }
 
 // CacheDir is the folder for compiled modules of this user, empty if there is no place for one.
@@ -40,7 +51,7 @@ func NewSandbox(ctx context.Context, options SandboxOptions) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sandbox{runtime}, nil
+	return &Sandbox{runtime, options.Source}, nil
 }
 
 // Close lets all modules go.
@@ -58,7 +69,11 @@ func (s *Sandbox) Load(ctx context.Context, url string, entry *config.Controller
 			return nil, err
 		}
 	}
-	fetched, err := source.Fetch(ctx, url)
+	fetch := source.Fetch
+	if s.source != nil {
+		fetch = s.source.Fetch
+	}
+	fetched, err := fetch(ctx, url)
 	if err != nil {
 		return nil, err
 	}
