@@ -54,14 +54,15 @@ func TestStories(t *testing.T) {
 				env.Setenv(variable+"_EMAIL", "a@example.com")
 				env.Setenv(variable+"_DATE", "2026-01-01T00:00:00Z")
 			}
-			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
-			return startRegistries(env)
+			besides := t.TempDir() // $WORK is a repository in some stories, which this is no part of
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(besides, "cache"))
+			return startRegistries(env, filepath.Join(besides, "ca.pem"))
 		},
 	})
 }
 
-// startRegistries starts the registries of one story.
-func startRegistries(env *testscript.Env) error {
+// startRegistries starts the registries of one story, and writes the authority of the private one to a file.
+func startRegistries(env *testscript.Env, ca string) error {
 	open := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	env.Defer(open.Close)
 	env.Setenv("REGISTRY", open.Listener.Addr().String())
@@ -77,7 +78,6 @@ func startRegistries(env *testscript.Env) error {
 	private.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that do not trust it
 	env.Defer(private.Close)
 	env.Setenv("PRIVATE", private.Listener.Addr().String())
-	ca := filepath.Join(env.WorkDir, "ca.pem")
 	env.Setenv("CA", ca)
 	return os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: private.Certificate().Raw}), 0o600)
 }
