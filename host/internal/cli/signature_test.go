@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -118,8 +119,25 @@ func TestSignerFlags(t *testing.T) {
 			}
 		})
 	}
-	if _, err := parseSigners(t, "--key", "team.pub").verifier(); err != nil {
-		t.Error(err)
+	verifier, err := parseSigners(t, "--key", "team.pub").verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := loadPrivateKey(t.Context(), "team.key", io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := "sha256:" + strings.Repeat("a1", 32)
+	signed, err := signature.Sign(key, digest, "registry.example.com/module")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := verifier.Verify(digest, []signature.Signature{signed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&signature.Verified{Signers: []signature.Signer{{Name: "key team.pub"}}}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
