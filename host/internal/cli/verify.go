@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,7 +70,7 @@ func (f *verifyFlags) verify(command *cobra.Command, url string) error {
 	}
 	verified, err := verifier.Verify(subject.Digest, signatures)
 	if err != nil {
-		return refused(pinned, err)
+		return fmt.Errorf("%s: %w", url, err)
 	}
 	view := signedView{Source: url, Pinned: pinned}
 	for _, signer := range verified.Signers {

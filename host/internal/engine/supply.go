@@ -122,7 +122,10 @@ func (s *supply) fetchAtLast(ctx context.Context) *source.Module {
 func (m *module) identify(fetched *source.Module) {
 	m.digest = fetched.Digest
 	if m.recorder != nil {
-		m.recorder.module.Digest, m.recorder.module.Source = fetched.Digest, fetched.Pinned
+		m.recorder.module.Digest = fetched.Digest
+		if fetched.Manifest != "" { // a tag may be another module by the time of a replay
+			m.recorder.module.Source = fetched.Pinned
+		}
 	}
 	close(m.fetched)
 }
