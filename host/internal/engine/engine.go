@@ -125,7 +125,7 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 		return nil, err
 	}
 	e.modules = e.supplies()
-	if err := e.register(); err != nil {
+	if err := e.register(); err != nil { //nolint:contextcheck // no controller runs before Start
 		return nil, err
 	}
 	e.supply(ctx)

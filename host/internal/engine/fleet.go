@@ -28,7 +28,7 @@ func (f *fleet) Start(ctx context.Context) error {
 	f.mu.Lock()
 	f.ctx = ctx
 	for _, m := range f.members {
-		f.launch(m)
+		f.launch(m) //nolint:contextcheck // it has that of the fleet
 	}
 	f.mu.Unlock()
 	<-ctx.Done()

@@ -89,6 +89,7 @@ func (r *runner) Start(ctx context.Context) {
 	}, restartPause)
 }
 
+// run waits for what the controller needs, and then runs it.
 func (r *runner) run(ctx context.Context, log logr.Logger) error {
 	defer r.enter(stateStopped, nil)
 	r.enter(stateFetching, nil)
@@ -112,6 +113,11 @@ func (r *runner) run(ctx context.Context, log logr.Logger) error {
 		go func() { remembered.keep(keeping); close(kept) }()
 		defer func() { stop(); <-kept }()
 	}
+	return r.work(ctx, fors, owned, remembered)
+}
+
+// work reconciles objects until ctx is done or one of the kinds goes.
+func (r *runner) work(ctx context.Context, fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	resync, err := r.entry.Resync.Duration()

@@ -47,7 +47,7 @@ func (e *Engine) pullSecrets(ctx context.Context) (all [][]byte, err error) {
 		}
 		encoded, there, _ := unstructured.NestedString(fields, "data", pullSecretKey)
 		if !there {
-			return nil, fmt.Errorf("Secret %s/%s has no %s: it must be of type kubernetes.io/dockerconfigjson", named.Namespace, named.Name, pullSecretKey)
+			return nil, fmt.Errorf("cannot use Secret %s/%s: it has no %s, as those of type kubernetes.io/dockerconfigjson have", named.Namespace, named.Name, pullSecretKey)
 		}
 		decoded, err := base64.StdEncoding.DecodeString(encoded)
 		if err != nil {

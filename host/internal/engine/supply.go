@@ -250,7 +250,7 @@ func (s *supply) swap(ctx context.Context, fetched *source.Module) error {
 		old = append(old, s.modules[controller.Name])
 		s.modules[controller.Name] = next[i]
 		s.mu.Unlock()
-		s.engine.fleet.replace(s.engine.newRunner(controller, next[i]))
+		s.engine.fleet.replace(s.engine.newRunner(controller, next[i])) //nolint:contextcheck // it lives as long as the fleet
 	}
 	s.noteVersion(fetched)
 	swaps.WithLabelValues(s.name).Inc()

@@ -43,8 +43,8 @@ func (c *Cluster) reconcile(ctx context.Context, wave []kube.ID) {
 		turns = append(turns, &turn{outcome: outcome})
 	}
 	l := c.life
-	inParallel(turns, l.take) //nolint:contextcheck // it ends with the life of the host
-	if l.ctx.Err() != nil {   // it was killed meanwhile
+	inParallel(turns, l.take)
+	if l.ctx.Err() != nil { // it was killed meanwhile
 		if err := c.Restart(ctx); err != nil {
 			turns[0].outcome.Err = err
 		}
