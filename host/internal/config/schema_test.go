@@ -53,7 +53,7 @@ func generateSchema(t *testing.T) *jsonschema.Schema {
 		found.Const = value
 	}
 	source, _ := schema.Definitions["Module"].Properties.Get("source")
-	source.Pattern = "^" + fileScheme + "."
+	source.Pattern = "^(file|oci|https|configmap)://."
 	isolation, _ := schema.Definitions["Module"].Properties.Get("isolation")
 	isolation.Enum = []any{"hermetic", "pooled"}
 	strategy, _ := schema.Definitions["Owned"].Properties.Get("updateStrategy")
