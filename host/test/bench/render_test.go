@@ -37,7 +37,7 @@ func BenchmarkRender(b *testing.B) {
 		checkRendered(b, cluster)
 		printRows(os.Stdout, []row{
 			atMost(fmt.Sprintf("render of %d MarkdownViews, each (of which creating it: %.2g ms)", rendered, milliseconds(loaded)/rendered),
-				milliseconds(took)/rendered, 2, "ms").because("three calls of the module and four server-side applies, each with Kubernetes' own library"),
+				milliseconds(took)/rendered, 2, "ms").because("three calls of the module and five server-side applies, by Kubernetes' own libraries"),
 		})
 	}
 }
