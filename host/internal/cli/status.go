@@ -25,6 +25,7 @@ const (
 
 func newStatusCommand() *cobra.Command {
 	var address, output string
+	var wait time.Duration
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show how a running host is",
@@ -33,15 +34,25 @@ and its modules, with their digests, and what is wrong with them.
 
 The host is asked where it serves its metrics. For one in a cluster: kubectl port-forward deployment/wasmloop 8080.
 
-Exit codes: 0 the host has answered; 1 it has not.`,
+With --wait it is asked until all its controllers run and nothing is wrong with its modules. What is still missing is said on
+stderr. Behind the address of a Service with several hosts, one that does so is enough.
+
+Exit codes: 0 the host has answered; 1 it has not, or not so within --wait.`,
 		Example: `  wasmloop status
+  wasmloop status --wait 1m
   wasmloop status --address 127.0.0.1:9090 -o json | jq '.modules[] | select(.trouble)'`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			status, err := askStatus(command.Context(), address)
+			ask := func() (*engine.Status, error) { return askStatus(command.Context(), address) }
+			if wait > 0 {
+				ask = func() (*engine.Status, error) {
+					return awaitStatus(command.Context(), address, wait, command.ErrOrStderr())
+				}
+			}
+			status, err := ask()
 			if err != nil {
 				return err
 			}
@@ -52,6 +63,7 @@ Exit codes: 0 the host has answered; 1 it has not.`,
 		},
 	}
 	command.Flags().StringVar(&address, "address", "127.0.0.1:8080", "`address` of the host's metrics, as in run --metrics-bind-address")
+	command.Flags().DurationVar(&wait, "wait", 0, "how long to wait until all is well; 0: not at all")
 	outputFlag(command, &output)
 	return command
 }
@@ -66,6 +78,7 @@ func askStatus(ctx context.Context, address string) (*engine.Status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--address %q: %w", address, err)
 	}
+	request.Close = true // it is the only one over its connection
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("no host answers at %s: give --address HOST:PORT as in its --metrics-bind-address: %w", address, errors.Unwrap(err))
