@@ -83,7 +83,8 @@ func TestHealthAndMetrics(t *testing.T) {
 		`wasmloop_module_call_duration_seconds_count{controller="elected"}`,
 		`wasmloop_module_fuel_total{module="fixture"}`,
 		`wasmloop_module_failures_in_a_row{controller="elected"} 0`,
-		`restoring="copy-on-write",tier="reactor"} 1`,
+		`restoring="copy-on-write",source="file://` + built + `/fixture.wasm@sha256:`,
+		`tier="reactor"} 1`,
 		`controller_runtime_reconcile_total{controller="elected"`,
 	} {
 		eventually(t, func() error { return fetch("http://"+metrics+"/metrics", metric) })
