@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -25,6 +27,7 @@ type runFlags struct {
 	debug       bool
 	local       localFlags
 	recordLimit string
+	watchConfig bool
 	engine      engine.Options
 }
 
@@ -61,11 +64,16 @@ func (f *runFlags) register(command *cobra.Command) {
 	set.StringSliceVar(&f.controllers, "controllers", []string{"*"},
 		"controllers to run: 'foo' runs foo, '-foo' does not, '*' stands for all that are not named")
 	set.StringVar(&f.logFormat, "log-format", "text", "how log lines are written: text or json")
-	set.BoolVar(&f.debug, "debug", false, "log more")
+	set.BoolVar(&f.debug, "debug", false, "log more, unless logLevel in the config says otherwise")
+	set.BoolVar(&f.watchConfig, "watch-config", true, "take up the config file, and those that it names, as they change")
 	set.StringVar(&f.engine.MetricsAddress, "metrics-bind-address", "127.0.0.1:8080", "`address` to serve Prometheus metrics on; 0: none")
+	set.BoolVar(&f.engine.MetricsSecure, "metrics-secure", false, "serve metrics over TLS, to those whom the API server knows and lets get the path /metrics")
+	set.StringVar(&f.engine.MetricsCertDir, "metrics-cert-dir", "", "`folder` with tls.crt and tls.key for --metrics-secure (default: a certificate of its own making)")
+	set.StringVar(&f.engine.PprofAddress, "pprof-bind-address", "", "loopback `address` to serve profiles on (default: none)")
 	set.StringVar(&f.engine.HealthAddress, "health-probe-bind-address", "127.0.0.1:8081", "`address` to serve /healthz and /readyz on; 0: none")
 	set.BoolVar(&f.engine.LeaderElection, "leader-elect", false, "let only one of several hosts work at a time")
 	set.StringVar(&f.engine.LeaderElectionNamespace, "leader-election-namespace", "", "`namespace` of the Lease for --leader-elect (default: that of the host's Pod)")
+	set.StringVar(&f.engine.LeaseName, "lease-name", engine.DefaultLeaseName, "`name` of that Lease: hosts with another one do not wait for each other")
 	set.StringVar(&f.engine.CacheDir, "cache-dir", "", "`folder` for compiled modules, writable for this host alone (default: none, or inside --local-dir)")
 	set.BoolVar(&f.engine.ReportLeftovers, "report-leftovers", true, "look once for children and finalizers that earlier configs left over, and log them")
 	set.DurationVar(&f.engine.ReportAfter, "report-leftovers-after", 0, "look for them so long after the start")
@@ -95,16 +103,23 @@ func (f *runFlags) readRecordLimit() (err error) {
 }
 
 func (f *runFlags) run(ctx context.Context, stderr io.Writer) error {
-	conf, err := config.Load(f.config)
+	conf, err := f.load()
 	if err != nil {
 		return err
 	}
-	if err := f.selectControllers(conf); err != nil {
-		return err
-	}
-	log, err := newLogger(stderr, f.logFormat, f.debug)
+	level := &slog.LevelVar{}
+	level.Set(levelOf(conf, f.debug))
+	log, err := newLogger(stderr, f.logFormat, level)
 	if err != nil {
 		return err
+	}
+	if err := f.checkAddresses(); err != nil {
+		return err
+	}
+	if f.watchConfig {
+		f.engine.Reload = engine.Reload{
+			File: f.config, Load: f.load, Taken: func(conf *config.Config) { level.Set(levelOf(conf, f.debug)) },
+		}
 	}
 	f.engine.Log, f.engine.Version = log, version
 	if err := f.readRecordLimit(); err != nil {
@@ -121,6 +136,33 @@ func (f *runFlags) run(ctx context.Context, stderr io.Writer) error {
 		return err
 	}
 	return f.runEngine(ctx, conf, cluster)
+}
+
+// load reads the config, and leaves just the controllers in it that are to run.
+func (f *runFlags) load() (*config.Config, error) {
+	conf, err := config.Load(f.config)
+	if err != nil {
+		return nil, err
+	}
+	return conf, f.selectControllers(conf)
+}
+
+// checkAddresses refuses to serve profiles to others: they show what is in the host's memory.
+func (f *runFlags) checkAddresses() error {
+	if f.engine.MetricsCertDir != "" && !f.engine.MetricsSecure {
+		return errors.New("--metrics-cert-dir needs --metrics-secure")
+	}
+	if f.engine.PprofAddress == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(f.engine.PprofAddress)
+	if err != nil {
+		return fmt.Errorf("--pprof-bind-address %q: want HOST:PORT", f.engine.PprofAddress)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--pprof-bind-address %q: profiles are served on a loopback address alone, like 127.0.0.1:6060", f.engine.PprofAddress)
+	}
+	return nil
 }
 
 // selectControllers leaves just the controllers in conf that are to run.

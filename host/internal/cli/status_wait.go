@@ -17,12 +17,12 @@ const statusPoll = time.Second
 // running is the state of a controller that does its work.
 const running = "running"
 
-// awaitStatus asks until a host answers that all its controllers run and nothing is wrong with its modules. Each time it connects
+// await asks until a host answers that all its controllers run and nothing is wrong with its modules. Each time it connects
 // anew: behind the address of a Service there may be several hosts, of which one works.
-func awaitStatus(ctx context.Context, address string, patience time.Duration, stderr io.Writer) (*engine.Status, error) {
+func (h *hostAddress) await(ctx context.Context, patience time.Duration, stderr io.Writer) (*engine.Status, error) {
 	deadline := time.After(patience)
 	for said := ""; ; {
-		status, err := askStatus(ctx, address)
+		status, err := h.ask(ctx)
 		if err == nil {
 			err = unready(status)
 		}

@@ -264,6 +264,18 @@ func TestParseFaults(t *testing.T) {
 			file:   strings.Replace(header, `m.wasm"`, `m.wasm", isolation: none`, 1) + "controllers:\n" + controller + "\n",
 			want:   []FaultError{{Line: 4, Column: 32, Message: `modules.m.isolation: Unsupported value: "none": supported values: "hermetic", "pooled"`}},
 		},
+		"accounts that are none": {
+			reason: "who writes just a name may expect the host's namespace",
+			file: header + "controllers:\n- {name: c, module: m, for: {apiVersion: v1, kind: Pod}, serviceAccount: c}\n" +
+				"- {name: d, module: m, for: {apiVersion: v1, kind: Pod}, serviceAccount: a/b, tokenFile: t}\n" +
+				"- {name: e, module: m, for: {apiVersion: v1, kind: Pod}, serviceAccount: A/b}\nlogLevel: loud\n",
+			want: []FaultError{
+				{Line: 9, Column: 1, Message: `logLevel: Unsupported value: "loud": supported values: "info", "debug"`},
+				{Line: 6, Column: 58, Message: `controllers[0].serviceAccount: Invalid value: "c": want NAMESPACE/NAME`},
+				{Line: 7, Column: 58, Message: `controllers[1].serviceAccount: Invalid value: "a/b": serviceAccount and tokenFile exclude each other: the token says whose it is`},
+				{Line: 8, Column: 58, Message: `controllers[2].serviceAccount: Invalid value: "A/b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
+			},
+		},
 		"negative numbers": {
 			reason: "they would mean no bound to some and nothing at all to others",
 			file:   header + "controllers:\n" + strings.TrimSuffix(controller, "}") + ", workers: -1, prune: {maxPerReconcile: -1}}\n",

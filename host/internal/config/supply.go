@@ -117,6 +117,9 @@ func (c *Config) resolvePaths(folder string) {
 			c.Modules[name] = module
 		}
 	}
+	for i := range c.Controllers {
+		resolve(&c.Controllers[i].TokenFile)
+	}
 	for host, registry := range c.Registries {
 		resolve(&registry.CAFile)
 		c.Registries[host] = registry
@@ -150,6 +153,9 @@ func (c *Config) missingFiles() (faults field.ErrorList) {
 		file := c.Registries[host].CAFile
 		look(field.NewPath("registries").Child(host).Child("caFile"), file, file)
 	}
+	for i, controller := range c.Controllers {
+		look(field.NewPath("controllers").Index(i).Child("tokenFile"), controller.TokenFile, controller.TokenFile)
+	}
 	if signatures := c.Policy.Signatures; signatures != nil {
 		path := field.NewPath("policy", "signatures")
 		look(path.Child("trustedRoot"), signatures.TrustedRoot, signatures.TrustedRoot)
@@ -160,4 +166,31 @@ func (c *Config) missingFiles() (faults field.ErrorList) {
 		}
 	}
 	return faults
+}
+
+// Files returns the files that the config names, in no order.
+func (c *Config) Files() []string {
+	files := c.TrustFiles()
+	for _, module := range c.Modules {
+		if parsed, err := source.Parse(module.Source); err == nil && strings.HasPrefix(module.Source, fileScheme) {
+			files = append(files, parsed.Path)
+		}
+	}
+	return files
+}
+
+// TrustFiles returns those of Files that say whom to trust when modules are fetched, in the config's order.
+func (c *Config) TrustFiles() (files []string) {
+	for _, host := range slices.Sorted(maps.Keys(c.Registries)) {
+		if file := c.Registries[host].CAFile; file != "" {
+			files = append(files, file)
+		}
+	}
+	if signatures := c.Policy.Signatures; signatures != nil {
+		if signatures.TrustedRoot != "" {
+			files = append(files, signatures.TrustedRoot)
+		}
+		files = append(files, slices.DeleteFunc(slices.Clone(signatures.Keys), isPEM)...)
+	}
+	return files
 }

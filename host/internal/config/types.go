@@ -34,7 +34,15 @@ type Config struct {
 	ImagePullSecrets []SecretReference `json:"imagePullSecrets,omitempty"`
 	// Policy says which modules the host may run. Default: all.
 	Policy Policy `json:"policy,omitzero"`
+	// LogLevel is how much the host logs: info or debug. Default: info, and debug with --debug.
+	LogLevel string `json:"logLevel,omitempty"`
 }
+
+// The values of Config.LogLevel.
+const (
+	LogInfo  = "info"
+	LogDebug = "debug"
+)
 
 // Module says where a module comes from and what a call of it may use.
 type Module struct {
@@ -143,6 +151,12 @@ type Controller struct {
 	Module string `json:"module"`
 	// For is the kind that is reconciled, or a list of kinds.
 	For []Reconciled `json:"for"`
+	// ServiceAccount is whom the host acts as for this controller, reads included: NAMESPACE/NAME. The host needs the verb
+	// impersonate on it, and the account the rights to the controller's objects. Default: the host's own account.
+	ServiceAccount string `json:"serviceAccount,omitempty"`
+	// TokenFile is a file with a token that the host uses for this controller instead, and reads again as it changes. A relative
+	// path starts at the config file. Default: none.
+	TokenFile string `json:"tokenFile,omitempty"`
 	// Owns are the kinds that the module may return as children, one version per kind. They are watched.
 	Owns []Owned `json:"owns,omitempty"`
 	// Related says which objects the module may see beside the reconciled object and its children. They are watched.

@@ -30,6 +30,9 @@ func (c *Config) validate() field.ErrorList {
 		faults = append(faults, c.Modules[name].validate(modulesPath.Child(name), &c.Policy)...)
 	}
 	faults = append(faults, c.validateSupply()...)
+	if c.LogLevel != "" {
+		faults = append(faults, oneOf(field.NewPath("logLevel"), c.LogLevel, LogInfo, LogDebug)...)
+	}
 	if len(c.Controllers) == 0 {
 		faults = append(faults, field.Required(field.NewPath("controllers"), "a host needs at least one controller"))
 	}
@@ -122,6 +125,7 @@ func (c *Controller) validate(path *field.Path, modules map[string]Module) field
 	}
 	faults = append(faults, c.Related.validate(path.Child("related"))...)
 	faults = append(faults, c.validateTimes(path)...)
+	faults = append(faults, c.validateAccount(path)...)
 	if c.Workers < 0 {
 		faults = append(faults, field.Invalid(path.Child("workers"), c.Workers, "must not be negative"))
 	}
@@ -132,6 +136,24 @@ func (c *Controller) validate(path *field.Path, modules map[string]Module) field
 		faults = append(faults, field.Invalid(path.Child("settings"), string(settings), "must be an object"))
 	}
 	return append(faults, validateDuration(path.Child("resync"), c.Resync)...)
+}
+
+func (c *Controller) validateAccount(path *field.Path) (faults field.ErrorList) {
+	if c.ServiceAccount == "" {
+		return nil
+	}
+	at := path.Child("serviceAccount")
+	if c.TokenFile != "" {
+		faults = append(faults, field.Invalid(at, c.ServiceAccount, "serviceAccount and tokenFile exclude each other: the token says whose it is"))
+	}
+	namespace, name, _ := strings.Cut(c.ServiceAccount, "/")
+	if namespace == "" || name == "" {
+		return append(faults, field.Invalid(at, c.ServiceAccount, "want NAMESPACE/NAME"))
+	}
+	for _, message := range append(validation.IsDNS1123Label(namespace), validation.IsDNS1123Subdomain(name)...) {
+		faults = append(faults, field.Invalid(at, c.ServiceAccount, message))
+	}
+	return faults
 }
 
 func (c *Controller) validateOwns(path *field.Path) field.ErrorList {

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -54,12 +52,4 @@ func (s *watchSource) events(ctx context.Context, queue queue) toolscache.Resour
 			}
 		},
 	}
-}
-
-// ready is the readiness check: caches that are in use are filled.
-func (e *Engine) ready(*http.Request) error {
-	if !e.cache.Synced() {
-		return errors.New("caches are not filled yet")
-	}
-	return nil
 }

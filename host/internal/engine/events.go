@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
@@ -45,8 +46,18 @@ type recorder struct{ recorder record.EventRecorder }
 
 // Event records an event on an object.
 func (r recorder) Event(object *kube.Object, eventType, reason, message string) {
-	if len(message) > maxMessage {
-		message = strings.ToValidUTF8(message[:maxMessage-len("…")], "") + "…"
+	r.eventOn(object.Reference(), eventType, reason, message)
+}
+
+// eventOn records an event on what a reference leads to.
+func (r recorder) eventOn(subject runtime.Object, eventType, reason, message string) {
+	r.recorder.Event(subject, eventType, reason, shortened(message))
+}
+
+// shortened returns as much of a message as the API server takes.
+func shortened(message string) string {
+	if len(message) <= maxMessage {
+		return message
 	}
-	r.recorder.Event(object.Reference(), eventType, reason, message)
+	return strings.ToValidUTF8(message[:maxMessage-len("…")], "") + "…"
 }

@@ -36,20 +36,6 @@ func (f *fleet) Start(ctx context.Context) error {
 	return nil
 }
 
-// add adds a controller, which runs as soon as the host works.
-func (f *fleet) add(r *runner) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.members == nil {
-		f.members = map[string]*member{}
-	}
-	m := &member{runner: r, done: make(chan struct{})}
-	f.members[r.entry.Name] = m
-	if f.ctx != nil {
-		f.launch(m)
-	}
-}
-
 // launch runs a member. f.mu must be held.
 func (f *fleet) launch(m *member) {
 	if f.ctx.Err() != nil {
@@ -65,19 +51,30 @@ func (f *fleet) launch(m *member) {
 	})
 }
 
-// replace puts a controller in the place of the one of its name, between two reconciles: those that run end before the first
+// replace puts a controller in the place of the one of its name, if there is one, between two reconciles: those that run end before the first
 // one of the new controller begins. What is watched stays so meanwhile, and what the old one has written and not seen yet the
 // new one waits for. It returns when the old one has stopped.
 func (f *fleet) replace(next *runner) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.members == nil {
+		f.members = map[string]*member{}
+	}
 	old := f.members[next.entry.Name]
 	m := &member{runner: next, done: make(chan struct{})}
 	f.members[next.entry.Name] = m
-	if f.ctx == nil || old == nil {
+	switch {
+	case f.ctx == nil: // it runs as soon as the host works
+		return
+	case old == nil:
+		f.launch(m)
 		return
 	}
-	release, opened := next.engine.cache.Hold(), next.opened
+	// A watch of another account is none of the new one's.
+	release, opened := func() {}, next.opened
+	if next.account == old.runner.account {
+		release = next.account.cache.Hold()
+	}
 	old.stop()
 	<-old.done
 	next.last = old.runner.last
@@ -89,6 +86,33 @@ func (f *fleet) replace(next *runner) {
 		case <-m.done:
 		}
 	}()
+}
+
+// remove takes a controller out, and returns when it has stopped. It returns what ran it, nil if there was none.
+func (f *fleet) remove(name string) *runner {
+	f.mu.Lock()
+	m := f.members[name]
+	delete(f.members, name)
+	running := m != nil && m.stop != nil
+	f.mu.Unlock()
+	if m == nil {
+		return nil
+	}
+	if running {
+		m.stop()
+		<-m.done
+	}
+	return m.runner
+}
+
+// runner returns what runs a controller, nil if there is none of that name.
+func (f *fleet) runner(name string) *runner {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m := f.members[name]; m != nil {
+		return m.runner
+	}
+	return nil
 }
 
 // runners returns what runs each controller.

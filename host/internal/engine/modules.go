@@ -3,8 +3,10 @@ package engine
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/guest"
 	"github.com/wasmloop/wasmloop/sdk/abi"
 )
@@ -25,11 +27,17 @@ type module struct {
 	guest   *guest.Module
 	// err is why guest is nil.
 	err error
+
+	mu     sync.Mutex // of guest while it is loaded, and of closed
+	closed bool
 }
 
 // newModule returns a module that is yet to be fetched and loaded.
-func (e *Engine) newModule(name string, controller string, recorder *callRecorder) *module {
-	return &module{name: name, controller: controller, recorder: recorder, fetched: make(chan struct{}), loaded: make(chan struct{})}
+func (e *Engine) newModule(name string, controller *config.Controller, entry config.Module) *module {
+	return &module{
+		name: name, controller: controller.Name, recorder: e.callRecorder(controller, entry),
+		fetched: make(chan struct{}), loaded: make(chan struct{}),
+	}
 }
 
 // Call calls the module, as soon as it is loaded.
@@ -42,7 +50,10 @@ func (m *module) Call(ctx context.Context, request []byte, log func(level abi.Le
 	}
 	start := time.Now()
 	result, err := m.guest.Call(ctx, request, log)
+	ended := outcome(err)
 	fuelTotal.WithLabelValues(m.name).Add(float64(result.Fuel))
+	callFuel.WithLabelValues(m.controller, ended).Observe(float64(result.Fuel))
+	callMemory.WithLabelValues(m.controller, ended).Observe(float64(result.Memory))
 	if m.recorder != nil && ctx.Err() == nil {
 		m.recorder.record(start, request, result, err)
 	}

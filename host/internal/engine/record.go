@@ -34,11 +34,10 @@ func (e *Engine) openStore(options record.StoreOptions) (err error) {
 }
 
 // callRecorder returns what records the calls of a controller, nil if nothing does.
-func (e *Engine) callRecorder(entry *config.Controller) *callRecorder {
+func (e *Engine) callRecorder(entry *config.Controller, configured config.Module) *callRecorder {
 	if e.store == nil {
 		return nil
 	}
-	configured := e.config.Modules[entry.Module]
 	return &callRecorder{e.store, e.version, entry.Name, record.Module{
 		Name: entry.Module, Source: configured.Source, Isolation: guest.Isolation(configured.Isolation),
 	}}

@@ -58,6 +58,7 @@ type related struct {
 type followedKind struct {
 	mu         sync.Mutex
 	watch      *kube.Watch // nil until it is started
+	selections []kube.Selection
 	synced     toolscache.InformerSynced
 	namespaced bool
 	asked      time.Time // when a module asked for it last
@@ -132,7 +133,29 @@ func (r *related) close() {
 	}
 }
 
-// gone has all look again that asked for a kind which the cluster does not serve any more.
+// review ends the watches that the account has no right to any more. Those who asked for the kind then say so.
+func (r *related) review(ctx context.Context) error {
+	r.mu.Lock()
+	all := maps.Clone(r.followed)
+	r.mu.Unlock()
+	for kind, followed := range all {
+		followed.mu.Lock()
+		selections := followed.selections
+		followed.mu.Unlock()
+		rights, err := r.runner.engine.accounts.rightsOf(selections)
+		if err == nil {
+			err = r.runner.account.review(ctx, rights)
+		}
+		if _, lacks := errors.AsType[*forbiddenError](err); lacks {
+			r.gone(kind)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gone has all look again that asked for a kind which the cluster does not serve any more, or which may not be read any more.
 func (r *related) gone(kind schema.GroupVersionKind) {
 	followed := r.kind(kind)
 	followed.mu.Lock()
@@ -208,8 +231,8 @@ func (r *related) start(ctx context.Context, kind schema.GroupVersionKind, follo
 	if err != nil {
 		return nil, err
 	}
-	watch, err := r.runner.engine.cache.Watch(func(err error) { //nolint:contextcheck // others may share it, and outlive this
-		if apierrors.IsNotFound(err) {
+	watch, err := r.runner.account.cache.Watch(func(err error) { //nolint:contextcheck // others may share it, and outlive this
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 			go r.gone(kind)
 		}
 	}, selections...)
@@ -222,15 +245,14 @@ func (r *related) start(ctx context.Context, kind schema.GroupVersionKind, follo
 		return nil, fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
 	}
 	followed.watch, followed.synced, followed.patience = watch, source.synced, time.Now().Add(followTimeout)
-	followed.namespaced = namespaced
+	followed.namespaced, followed.selections = namespaced, selections
 	return followed.synced, nil
 }
 
 // readable returns what is to be watched of a kind, if it can be. A watch would not say why it fails, and would go on to. So
 // it is begun only where a list can be had.
 func (r *related) readable(ctx context.Context, kind schema.GroupVersionKind) (selections []kube.Selection, namespaced bool, err error) {
-	engine := r.runner.engine
-	mapping, err := engine.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	mapping, err := r.runner.engine.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
 		return nil, false, err
 	}
@@ -239,7 +261,7 @@ func (r *related) readable(ctx context.Context, kind schema.GroupVersionKind) (s
 	if err != nil {
 		return nil, false, err
 	}
-	_, err = engine.client.List(ctx, kind, selections[0].Namespace, metav1.ListOptions{Limit: 1, FieldSelector: selections[0].Fields})
+	_, err = r.runner.account.client.List(ctx, kind, selections[0].Namespace, metav1.ListOptions{Limit: 1, FieldSelector: selections[0].Fields})
 	return selections, namespaced, err
 }
 

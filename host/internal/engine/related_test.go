@@ -90,14 +90,14 @@ func newRoom(t *testing.T, as *rest.Config, change ...func(namespace string, ent
 	for _, change := range change {
 		change(r.namespace, &entry)
 	}
-	r.runner = &runner{engine: r.engine, entry: entry, module: reconcile.ModuleFunc(r.call), recorder: r}
+	r.runner = &runner{engine: r.engine, account: r.engine.own, entry: entry, module: reconcile.ModuleFunc(r.call), recorder: r}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); r.runner.Start(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		<-ended
-		if left := r.engine.cache.Selections(); len(left) > 0 {
+		if left := r.engine.own.cache.Selections(); len(left) > 0 {
 			t.Errorf("a controller that has ended leaves watches behind: %v", left)
 		}
 	})
@@ -115,10 +115,10 @@ func engineOf(t *testing.T, as *rest.Config) *Engine {
 	if e.kinds.Kinds, err = setup.NewKinds(as, mgr.GetHTTPClient(), e.mapper); err != nil {
 		t.Fatal(err)
 	}
-	if e.client, err = kube.NewClient(as, mgr.GetHTTPClient(), e.mapper); err != nil {
+	e.accounts = accounts{cluster: as, mapper: e.mapper}
+	if e.own, err = e.accounts.of(&config.Controller{}); err != nil {
 		t.Fatal(err)
 	}
-	e.cache = kube.NewCache(e.client, reconcile.IndexKeys)
 	e.relatedIdle = idleInTests
 	return e
 }
@@ -370,7 +370,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: restricted}]
 // TestFollowPatience fails at once where others have waited in vain for the first list.
 func TestFollowPatience(t *testing.T) {
 	e := engineOf(t, cluster)
-	watch, err := e.cache.Watch(nil)
+	watch, err := e.own.cache.Watch(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

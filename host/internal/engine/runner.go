@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -35,10 +38,16 @@ type key struct {
 type runner struct {
 	engine *Engine
 	entry  config.Controller
-	module reconcile.Module
+	// account is whom the host acts as for the controller.
+	account *account
+	module  reconcile.Module
+	// fingerprint says what it is apart from its module.
+	fingerprint string
 	// digest returns the module's as soon as it is known. nil: it never is.
 	digest   func(ctx context.Context) (string, error)
 	recorder reconcile.Recorder
+	// alert records a Warning event about the account. nil: nobody is told.
+	alert func(reason, message string)
 	// opened is closed when what the controller needs is watched for the first time.
 	opened chan struct{}
 	// last are the reconcilers of the run before, which may have been that of another runner. Only one runs at a time.
@@ -48,6 +57,8 @@ type runner struct {
 	// state is one of those below, and current are the reconcilers while it runs.
 	state   string
 	current dispatcher
+	// trouble is why it does not run, if that is known.
+	trouble string
 }
 
 // The states of a runner.
@@ -55,6 +66,7 @@ const (
 	stateStandby  = "waiting for the lease"
 	stateFetching = "fetching its module"
 	stateWaiting  = "waiting for its kinds"
+	stateLacking  = "lacking rights"
 	stateRunning  = "running"
 	stateStopped  = "not running"
 )
@@ -68,6 +80,9 @@ func (r *runner) enter(state string, current dispatcher) {
 		r.opened = nil
 	}
 	r.state, r.current = state, current
+	if state == stateRunning {
+		r.trouble = ""
+	}
 }
 
 // awaitDigest waits until it is known which module the controller has.
@@ -82,11 +97,52 @@ func (r *runner) awaitDigest(ctx context.Context) (string, error) {
 // controllers must not suffer from it.
 func (r *runner) Start(ctx context.Context) {
 	log := r.engine.log.WithValues("controller", r.entry.Name)
+	forbidden := &reminder{}
+	defer lacking.WithLabelValues(r.entry.Name).Set(0)
 	wait.UntilWithContext(ctx, func(ctx context.Context) {
-		if err := r.run(ctx, log); ctx.Err() == nil {
-			log.Error(err, "controller does not run; trying again", "after", restartPause.String())
+		err := r.run(ctx, log)
+		if ctx.Err() != nil {
+			return
 		}
+		r.blame(err, log, forbidden)
 	}, restartPause)
+}
+
+// blame tells why the controller does not run. A right that it lacks may be lacking for long, so that it is not told of each
+// time.
+func (r *runner) blame(err error, log logr.Logger, said *reminder) {
+	_, lacks := errors.AsType[*forbiddenError](err)
+	lacking.WithLabelValues(r.entry.Name).Set(flag(lacks))
+	r.mu.Lock()
+	r.trouble = err.Error()
+	if lacks {
+		r.state = stateLacking
+	}
+	r.mu.Unlock()
+	switch {
+	case !lacks:
+		log.Error(err, "controller does not run; trying again", "after", restartPause.String())
+	case said.due(err.Error()):
+		log.Error(err, "controller does not run before it has the rights that it lacks; wasmloop rbac prints those that a config needs")
+		if r.alert != nil {
+			r.alert("Forbidden", fmt.Sprintf("controller %s does not run: %v", r.entry.Name, err))
+		}
+	}
+}
+
+// reminder says from time to time that something is still so.
+type reminder struct {
+	message string
+	said    time.Time
+}
+
+// due says whether a message is new, or was said long ago.
+func (r *reminder) due(message string) bool {
+	if message == r.message && time.Since(r.said) < kindReminder {
+		return false
+	}
+	r.message, r.said = message, time.Now()
+	return true
 }
 
 // run waits for what the controller needs, and then runs it.
@@ -128,6 +184,13 @@ func (r *runner) work(ctx context.Context, fors []reconcile.Kind, owned []reconc
 	if err != nil {
 		return err
 	}
+	rights, err := r.engine.accounts.rightsOf(w.selections())
+	if err != nil {
+		return err
+	}
+	if err := r.account.review(ctx, rights); err != nil {
+		return err
+	}
 	watches := kube.Watches{}
 	defer watches.Close()
 	follows := newRelated(ctx, r)
@@ -151,6 +214,9 @@ func (r *runner) work(ctx context.Context, fors []reconcile.Kind, owned []reconc
 	if err := r.open(w, run, fors, reconcilers, watches, cancel); err != nil { //nolint:contextcheck // other controllers may share what is watched, and outlive this one
 		return err
 	}
+	if !r.account.own {
+		go r.reviewAgain(ctx, rights, follows, cancel)
+	}
 	r.enter(stateRunning, reconcilers)
 	running.WithLabelValues(r.entry.Name).Set(1)
 	defer running.WithLabelValues(r.entry.Name).Set(0)
@@ -158,6 +224,26 @@ func (r *runner) work(ctx context.Context, fors []reconcile.Kind, owned []reconc
 		return err
 	}
 	return context.Cause(ctx)
+}
+
+// reviewInterval is how often rights to read are looked at again that somebody may have taken away: a watch goes on without.
+const reviewInterval = time.Minute
+
+// reviewAgain stops the controller when its account may not read what is watched any more.
+func (r *runner) reviewAgain(ctx context.Context, rights []right, follows *related, stop func(error)) {
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
+		err := r.account.review(ctx, rights)
+		if _, lacks := errors.AsType[*forbiddenError](err); lacks {
+			stop(err)
+			return
+		}
+		if err == nil {
+			err = follows.review(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			r.engine.log.V(1).Info("rights cannot be looked at again now", "controller", r.entry.Name, "reason", err.Error())
+		}
+	}, cmp.Or(r.engine.reviewInterval, reviewInterval))
 }
 
 // outcomes opens the controller's outcomes, nil if none are kept. A controller runs without them, too.
@@ -176,23 +262,36 @@ func (r *runner) outcomes(digest string, log logr.Logger) *outcomes {
 // reconcilers returns a Reconciler for each of the kinds that are reconciled.
 func (r *runner) reconcilers(w watches, cache kube.Watches, fors []reconcile.Kind, owned []reconcile.OwnedKind, remembered *outcomes, follows *related) (dispatcher, error) {
 	module := measured(r.entry.Name, contained(r.entry.Name, r.engine.calls.of(r.entry.Name).counted(r.module), r.engine.log))
-	applier := apply.New(r.entry.Name, cache, r.engine.client, setup.ApplyOptions(&r.entry, owned))
+	applier := apply.New(r.entry.Name, cache, r.account.client, setup.ApplyOptions(&r.entry, owned))
 	byKind := dispatcher{}
 	for i, kind := range fors {
 		controller, err := setup.Controller(&r.entry, i, kind, owned)
 		if err != nil {
 			return nil, err
 		}
+		controller.Tally = tallyOf(r.entry.Name)
 		controller.Selector, controller.Related.Reader = w.fors[i].selector, relatedFor{follows, kind.GroupVersionKind}
 		if remembered != nil {
 			controller.Outcomes = remembered
 		}
 		if w.fors[i].partial {
-			controller.Live = r.engine.client.Get
+			controller.Live = r.account.client.Get
 		}
 		byKind[kind.GroupVersionKind] = reconcile.New(controller, module, cache, applier, r.recorder)
 	}
 	return byKind, nil
+}
+
+// watched has the engine know which reconciles run.
+func (r *runner) watched(reconcilers dispatcher) crreconcile.TypedReconciler[key] {
+	patience := stuckAfter
+	if timeout, err := r.entry.Limits.Timeout.Duration(); err == nil {
+		patience += callsOfReconcile * timeout
+	}
+	return crreconcile.TypedFunc[key](func(ctx context.Context, k key) (crreconcile.Result, error) {
+		defer r.engine.progress.begin(r.entry.Name, k, patience)()
+		return reconcilers.Reconcile(ctx, k)
+	})
 }
 
 // dispatcher gives each object to the Reconciler of its kind. It is a controller-runtime reconciler.
@@ -232,7 +331,7 @@ func (d dispatcher) seen(object *kube.Object, gone bool) (woken []key) {
 
 func (r *runner) options(reconcilers dispatcher) controller.TypedOptions[key] {
 	return controller.TypedOptions[key]{
-		Reconciler:              reconcilers,
+		Reconciler:              r.watched(reconcilers),
 		MaxConcurrentReconciles: r.entry.Workers,
 		RateLimiter:             backoff(),
 		// Names are unique within a config, but a test may run several engines in one process.

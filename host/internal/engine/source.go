@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/setup"
 	"github.com/wasmloop/wasmloop/host/internal/source"
@@ -26,21 +27,23 @@ const pullSecretKey = ".dockerconfigjson"
 // storeDir is the folder of the cache folder in which modules are kept.
 const storeDir = "modules"
 
-// newSource returns what fetches the modules: from the store when it has them, with pull secrets and ConfigMaps of the cluster.
-func (e *Engine) newSource(options Options) (*source.Client, error) {
+// newSource returns what fetches the modules of a config: from the store when it has them, with pull secrets and ConfigMaps of the
+// cluster.
+func (e *Engine) newSource(conf *config.Config) (*source.Client, error) {
 	fetching := source.Options{
-		Credentials: e.pullSecrets, ConfigMap: e.configMap,
-		Warn: func(err error) { e.log.Error(err, "fetching modules") },
+		Credentials: func(ctx context.Context) ([][]byte, error) { return e.pullSecrets(ctx, conf.ImagePullSecrets) },
+		ConfigMap:   e.configMap,
+		Warn:        func(err error) { e.log.Error(err, "fetching modules") },
 	}
-	if options.CacheDir != "" {
-		fetching.StoreDir = filepath.Join(options.CacheDir, storeDir)
+	if e.cacheDir != "" {
+		fetching.StoreDir = filepath.Join(e.cacheDir, storeDir)
 	}
-	return setup.Source(e.config, fetching)
+	return setup.Source(conf, fetching)
 }
 
-// pullSecrets reads the credentials in the Secrets that the config names.
-func (e *Engine) pullSecrets(ctx context.Context) (all [][]byte, err error) {
-	for _, named := range e.config.ImagePullSecrets {
+// pullSecrets reads the credentials in Secrets.
+func (e *Engine) pullSecrets(ctx context.Context, names []config.SecretReference) (all [][]byte, err error) {
+	for _, named := range names {
 		fields, err := e.read(ctx, secretKind, named.Namespace, named.Name)
 		if err != nil {
 			return nil, err
@@ -77,7 +80,7 @@ func (e *Engine) configMap(ctx context.Context, namespace, name string) (data ma
 
 func (e *Engine) read(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (map[string]any, error) {
 	id := kube.ID{GroupVersionKind: kind, NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
-	object, err := e.client.Get(ctx, id)
+	object, err := e.own.client.Get(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", id, err)
 	}

@@ -20,6 +20,8 @@ const StatusPath = "/status"
 type Status struct {
 	// Version is that of the host.
 	Version string `json:"version"`
+	// ConfigTrouble is why the host does not work by the config file as it is now, but as it was.
+	ConfigTrouble string `json:"configTrouble,omitempty"`
 	// Controllers and Modules are those of the config, by name.
 	Controllers []ControllerStatus `json:"controllers"`
 	Modules     []ModuleStatus     `json:"modules"`
@@ -29,8 +31,13 @@ type Status struct {
 type ControllerStatus struct {
 	Name   string `json:"name"`
 	Module string `json:"module"`
-	// State is what it does: fetching its module, waiting for its kinds, running, not running.
+	// State is what it does: waiting for the lease, fetching its module, waiting for its kinds, lacking rights, running, not
+	// running.
 	State string `json:"state"`
+	// Account is whom the host acts as for it. Empty: as itself.
+	Account string `json:"account,omitempty"`
+	// Trouble is why it does not run.
+	Trouble string `json:"trouble,omitempty"`
 	// Objects is how many it looks after, and Settled how many of them are as its module wants them.
 	Objects int `json:"objects"`
 	Settled int `json:"settled"`
@@ -60,6 +67,11 @@ type ModuleStatus struct {
 func (e *Engine) Status() Status {
 	status := Status{Version: e.version, Controllers: []ControllerStatus{}, Modules: []ModuleStatus{}}
 	members := e.fleet.runners()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.trouble != nil {
+		status.ConfigTrouble = e.trouble.Error()
+	}
 	for _, entry := range e.config.Controllers {
 		controller := ControllerStatus{Name: entry.Name, Module: entry.Module, State: stateStandby}
 		if r := members[entry.Name]; r != nil {
@@ -93,6 +105,10 @@ func (r *runner) describe(status *ControllerStatus) {
 	if r.state != "" {
 		status.State = r.state
 	}
+	status.Trouble = r.trouble
+	if !r.account.own {
+		status.Account = r.account.name
+	}
 	for _, reconciler := range r.current {
 		known, settled := reconciler.Known()
 		status.Objects += known
@@ -102,7 +118,7 @@ func (r *runner) describe(status *ControllerStatus) {
 
 func (s *supply) describe() ModuleStatus {
 	version := s.Version()
-	status := ModuleStatus{Name: s.name, Source: s.entry.Source, Pinned: version.Pinned, Digest: version.Digest, Loaded: timeOrNil(version.Since)}
+	status := ModuleStatus{Name: s.name, Source: s.ordered().entry.Source, Pinned: version.Pinned, Digest: version.Digest, Loaded: timeOrNil(version.Since)}
 	if version.Trouble != nil {
 		status.Trouble = version.Trouble.Error()
 	}
@@ -140,6 +156,13 @@ func (l *callLog) of(controller string) *callCount {
 		l.each[controller] = &callCount{}
 	}
 	return l.each[controller]
+}
+
+// forget forgets the calls of a controller.
+func (l *callLog) forget(controller string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.each, controller)
 }
 
 // counted has the calls of a module counted.

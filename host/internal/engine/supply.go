@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,24 +16,31 @@ import (
 	"github.com/wasmloop/wasmloop/host/internal/source"
 )
 
-// A module that cannot be fetched is tried again after the first of these, then twice as long each time up to the second: a
-// registry may come back, and a signature may be attached.
+// What cannot be fetched is tried again after the first of these, then twice as long each time up to the second: a registry
+// may come back, and a signature may be attached.
 const firstFetchPause, lastFetchPause = time.Second, time.Minute
 
-// supply fetches a module of the config and loads it for its controllers, and looks from time to time whether its source has
-// another one now, which then takes its place.
+// supply sees to it that the controllers of a module of the config run with what its source has: it fetches it, loads it, and
+// puts it in the place of what runs, until it is told of another config.
 type supply struct {
 	engine *Engine
 	name   string
-	entry  config.Module
-	// users are the controllers of the module.
-	users []config.Controller
-	log   logr.Logger
+	log    logr.Logger
+	stop   context.CancelFunc
+	// awake has an item when what is wanted has changed, or what the source has may have.
+	awake chan struct{}
 
-	mu sync.Mutex
-	// modules are what the controllers call, by their names.
-	modules map[string]*module
+	mu      sync.Mutex
+	order   *order
 	version version
+}
+
+// order is what a supply is to see to.
+type order struct {
+	entry config.Module
+	// users are the controllers of the module.
+	users  []config.Controller
+	source *source.Client
 }
 
 // version is which version of a module runs, as far as it is known.
@@ -45,33 +53,31 @@ type version struct {
 	Trouble error
 }
 
-// supplies returns the supply of each module that has a controller.
-func (e *Engine) supplies() map[string]*supply {
-	supplies := map[string]*supply{}
-	for _, controller := range e.config.Controllers {
-		s := supplies[controller.Module]
-		if s == nil {
-			s = &supply{
-				engine: e, name: controller.Module, entry: e.config.Modules[controller.Module], modules: map[string]*module{},
-				log: e.log.WithValues("module", controller.Module),
-			}
-			supplies[s.name] = s
-		}
-		s.users = append(s.users, controller)
-		s.modules[controller.Name] = s.newModule(&controller)
-	}
-	return supplies
+func (e *Engine) newSupply(name string) *supply {
+	return &supply{engine: e, name: name, log: e.log.WithValues("module", name), awake: make(chan struct{}, 1)}
 }
 
-func (s *supply) newModule(controller *config.Controller) *module {
-	return s.engine.newModule(s.name, controller.Name, s.engine.callRecorder(controller))
-}
-
-// module returns what a controller calls now.
-func (s *supply) module(controller string) *module {
+// ordered returns what is to be seen to.
+func (s *supply) ordered() *order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.modules[controller]
+	return s.order
+}
+
+// see gives another order.
+func (s *supply) see(next *order) {
+	s.mu.Lock()
+	s.order = next
+	s.mu.Unlock()
+	s.wake()
+}
+
+// wake has the source looked at.
+func (s *supply) wake() {
+	select {
+	case s.awake <- struct{}{}:
+	default: // it has not begun yet
+	}
 }
 
 // Version returns which version runs.
@@ -81,98 +87,227 @@ func (s *supply) Version() version {
 	return s.version
 }
 
-// run fetches and loads the module, and then looks for others, until ctx is done.
+// run sees to its orders until ctx is done.
 func (s *supply) run(ctx context.Context) {
-	fetched := s.fetchAtLast(ctx)
-	if fetched == nil {
-		return
-	}
-	for _, controller := range s.users {
-		m := s.module(controller.Name)
-		m.identify(fetched)
-		s.load(ctx, m, &controller, fetched)
-	}
-	s.noteVersion(fetched)
-	if every, err := s.entry.Poll.Duration(); err == nil {
-		s.poll(ctx, every)
-	}
-}
-
-// fetchAtLast fetches the module, and tries again until it can. It returns nil when ctx is done.
-func (s *supply) fetchAtLast(ctx context.Context) *source.Module {
-	for pause := firstFetchPause; ; pause = min(2*pause, lastFetchPause) {
-		fetched, err := s.engine.source.Fetch(ctx, s.entry.Source)
-		if err == nil {
-			return fetched
-		}
+	var done *order // what was carried out last
+	pause := firstFetchPause
+	for {
+		next := s.ordered()
+		err := s.settle(ctx, next, next != done)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
-		s.noteTrouble(err)
-		s.log.Error(err, "module cannot be fetched, so that its controllers do not start; trying again", "source", s.entry.Source, "after", pause.String())
+		var again <-chan time.Time
+		switch _, broken := errors.AsType[*notLoadedError](err); {
+		case err == nil, broken: // another try would end in the same way
+			done, pause = next, firstFetchPause
+			again = s.nextPoll(next)
+		default:
+			again = time.After(pause)
+		}
+		s.told(err, next, pause)
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
+			return
+		case <-s.awake:
+			pause = firstFetchPause
+		case <-again:
+			pause = min(2*pause, lastFetchPause)
 		}
 	}
 }
 
-// identify says which module it is that was fetched.
-func (m *module) identify(fetched *source.Module) {
-	m.digest = fetched.Digest
-	if m.recorder != nil {
-		m.recorder.module.Digest = fetched.Digest
-		if fetched.Manifest != "" { // a tag may be another module by the time of a replay
-			m.recorder.module.Source = fetched.Pinned
-		}
+// nextPoll says when the source is to be asked again. It is never if it has no poll.
+func (*supply) nextPoll(of *order) <-chan time.Time {
+	every, err := of.entry.Poll.Duration()
+	if err != nil {
+		return nil
 	}
-	close(m.fetched)
+	return time.After(every)
 }
 
-// load loads a module that was fetched for a controller. One that cannot be loaded is told of on each object.
-func (s *supply) load(ctx context.Context, m *module, controller *config.Controller, fetched *source.Module) {
-	defer close(m.loaded)
-	start := time.Now()
-	if err := m.load(ctx, s.engine.runtime, controller, guest.Isolation(s.entry.Isolation), fetched); err != nil {
-		m.err = &notLoadedError{s.name, err}
-		s.noteTrouble(err)
-		s.log.Error(err, "module cannot be loaded; its controllers say so on each object, the others go on",
-			"controller", controller.Name, "source", s.entry.Source)
+// told notes how an attempt ended, and logs what is new about it.
+func (s *supply) told(err error, about *order, pause time.Duration) {
+	before := s.Version()
+	s.noteTrouble(err)
+	if err == nil || before.Trouble != nil && before.Trouble.Error() == err.Error() {
 		return
 	}
-	restoring, why := m.guest.Restoring()
-	s.log.Info("module loaded", "controller", controller.Name, "digest", fetched.Digest, "source", fetched.Pinned,
-		"tier", string(m.guest.Tier()), "restoring", restoring, "because", why, "seconds", time.Since(start).Seconds())
+	_, broken := errors.AsType[*notLoadedError](err)
+	switch _, stale := errors.AsType[*staleError](err); {
+	case stale:
+		s.log.Info("the registry cannot be asked; running what its tag was when it last could", "reason", err.Error())
+	case before.Digest != "":
+		s.log.Error(err, "the module cannot be replaced by what its source has now; the one before goes on", "source", about.entry.Source)
+	case broken:
+		s.log.Error(err, "module cannot be loaded; its controllers say so on each object, the others go on", "source", about.entry.Source)
+	default:
+		s.log.Error(err, "module cannot be fetched, so that its controllers do not start; trying again", "source", about.entry.Source, "after", pause.String())
+	}
 }
 
-func (m *module) load(ctx context.Context, runtime *guest.Runtime, controller *config.Controller, isolation guest.Isolation, fetched *source.Module) (err error) {
-	if m.limits, err = setup.Limits(controller.Limits); err != nil {
+// staleError says why a module may not be what its tag is now.
+type staleError struct{ error }
+
+// Unwrap returns the cause.
+func (e *staleError) Unwrap() error { return e.error }
+
+// settle has the controllers of an order run with what its source has. If fresh is false they do already, unless the source
+// has another module now.
+func (s *supply) settle(ctx context.Context, next *order, fresh bool) error {
+	if !fresh {
+		pinned, err := next.source.Resolve(ctx, next.entry.Source)
+		if err != nil || pinned == s.Version().Pinned {
+			return err
+		}
+	}
+	fetched, err := next.source.Fetch(ctx, next.entry.Source)
+	if err != nil {
 		return err
 	}
-	if m.recorder != nil {
-		m.recorder.module.Limits = m.limits
+	if fetched.Stale != nil && !fresh {
+		return &staleError{fetched.Stale}
 	}
-	m.guest, err = runtime.Load(ctx, fetched.Bytes, m.limits, isolation)
-	return err
+	if err := s.provide(ctx, next, fetched); err != nil {
+		return err
+	}
+	s.noteVersion(fetched, next)
+	if fetched.Stale != nil {
+		return &staleError{fetched.Stale}
+	}
+	return nil
 }
 
-// noteVersion remembers which version runs, and tells of it.
-func (s *supply) noteVersion(fetched *source.Module) {
+// provide has all controllers of an order run with a module. If that cannot be done for one of those that run with another one,
+// all of those stay as they are.
+func (s *supply) provide(ctx context.Context, by *order, fetched *source.Module) error {
+	var errs []error
+	var next []*runner
+	for i := range by.users {
+		user := &by.users[i]
+		running := s.engine.fleet.runner(user.Name)
+		switch {
+		case running == nil || running.serves(user, by.entry, fetched.Digest): // in the first case it has been taken out
+		case running.supplied().begin(fetched):
+			errs = append(errs, s.loadFirst(ctx, running, by, user, fetched))
+		default:
+			made, err := s.prepare(ctx, by, user, fetched)
+			if err != nil {
+				errs = append(errs, &notLoadedError{s.name, err})
+				continue
+			}
+			next = append(next, made)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return errors.Join(err, closeAll(ctx, next))
+	}
+	return s.swap(ctx, by, fetched, next)
+}
+
+// prepare loads a module for a controller that runs with another one.
+func (s *supply) prepare(ctx context.Context, by *order, user *config.Controller, fetched *source.Module) (*runner, error) {
+	m := s.engine.newModule(s.name, user, by.entry)
+	m.begin(fetched)
+	defer close(m.loaded)
+	if err := m.load(ctx, s.engine.runtime, user, by.entry, fetched); err != nil {
+		return nil, fmt.Errorf("cannot load %s: %w", fetched.Pinned, err)
+	}
+	made, err := s.engine.newRunner(user, by.entry, m)
+	if err != nil {
+		return nil, errors.Join(err, m.close(ctx))
+	}
+	return made, nil
+}
+
+// loadFirst loads a module for a controller that has waited for it. One that cannot be loaded is told of on each object.
+func (s *supply) loadFirst(ctx context.Context, waiting *runner, by *order, user *config.Controller, fetched *source.Module) error {
+	m, start := waiting.supplied(), time.Now()
+	defer close(m.loaded)
+	if err := m.load(ctx, s.engine.runtime, user, by.entry, fetched); err != nil {
+		m.err = &notLoadedError{s.name, err}
+		return m.err
+	}
+	restoring, why := m.guest.Restoring()
+	s.log.Info("module loaded", "controller", user.Name, "digest", fetched.Digest, "source", fetched.Pinned,
+		"tier", string(m.guest.Tier()), "restoring", restoring, "because", why, "seconds", time.Since(start).Seconds())
+	return nil
+}
+
+// swap puts controllers in the places of those of their names, unless the config has changed meanwhile.
+func (s *supply) swap(ctx context.Context, by *order, fetched *source.Module, next []*runner) error {
+	s.engine.placing.Lock()
+	defer s.engine.placing.Unlock()
+	if s.ordered() != by { // the next order is for others
+		return closeAll(ctx, next)
+	}
+	var old []*runner
+	for _, made := range next {
+		old = append(old, s.engine.fleet.runner(made.entry.Name))
+		s.engine.fleet.replace(made) //nolint:contextcheck // it lives as long as the fleet
+		replaced.WithLabelValues(made.entry.Name).Inc()
+		s.log.Info("controller replaced", "controller", made.entry.Name, "digest", fetched.Digest, "source", fetched.Pinned)
+	}
+	return closeAll(ctx, old)
+}
+
+// closeAll lets go of the modules of controllers that do not run any more.
+func closeAll(ctx context.Context, runners []*runner) error {
+	var errs []error
+	for _, r := range runners {
+		if r != nil {
+			errs = append(errs, r.supplied().close(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// fingerprint says what a controller is apart from its module.
+func fingerprint(entry *config.Controller, module config.Module) string {
+	encoded, err := json.Marshal(struct {
+		Entry     *config.Controller
+		Isolation string
+	}{entry, module.Isolation})
+	if err != nil { // it was decoded from JSON
+		return err.Error()
+	}
+	return string(encoded)
+}
+
+// supplied returns the module that a supply provided.
+func (r *runner) supplied() *module { return r.module.(*module) }
+
+// serves says whether a runner is that of a config entry with a module of a digest.
+func (r *runner) serves(entry *config.Controller, module config.Module, digest string) bool {
+	return r.fingerprint == fingerprint(entry, module) && r.supplied().isOf(digest)
+}
+
+// noteVersion remembers which version runs.
+func (s *supply) noteVersion(fetched *source.Module, by *order) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.modules[s.users[0].Name]
-	if m.guest == nil {
+	if s.order != by {
 		return
 	}
-	s.version = version{Digest: fetched.Digest, Pinned: fetched.Pinned, Since: time.Now(), Trouble: fetched.Stale}
-	if fetched.Stale != nil {
-		s.log.Info("the registry cannot be asked; running what its tag was when it last could", "reason", fetched.Stale.Error())
+	if s.version.Digest != "" && s.version.Digest != fetched.Digest {
+		swaps.WithLabelValues(s.name).Inc()
 	}
-	restoring, _ := m.guest.Restoring()
-	moduleInfo.DeletePartialMatch(map[string]string{"module": s.name})
-	moduleInfo.WithLabelValues(s.name, fetched.Digest, fetched.Pinned, string(m.guest.Tier()), restoring).Set(1)
-	moduleTrouble.WithLabelValues(s.name).Set(flag(fetched.Stale != nil))
+	if s.version.Digest != fetched.Digest {
+		s.version.Since = time.Now()
+	}
+	s.version.Digest, s.version.Pinned = fetched.Digest, fetched.Pinned
+	for _, user := range by.users {
+		running := s.engine.fleet.runner(user.Name)
+		if running == nil {
+			continue
+		}
+		if loaded := running.supplied().loadedGuest(); loaded != nil {
+			restoring, _ := loaded.Restoring()
+			moduleInfo.DeletePartialMatch(moduleLabel(s.name))
+			moduleInfo.WithLabelValues(s.name, fetched.Digest, fetched.Pinned, string(loaded.Tier()), restoring).Set(1)
+			return
+		}
+	}
 }
 
 func (s *supply) noteTrouble(err error) {
@@ -182,6 +317,14 @@ func (s *supply) noteTrouble(err error) {
 	moduleTrouble.WithLabelValues(s.name).Set(flag(err != nil))
 }
 
+// forget takes the module out of the metrics.
+func (s *supply) forget() {
+	moduleInfo.DeletePartialMatch(moduleLabel(s.name))
+	moduleTrouble.DeletePartialMatch(moduleLabel(s.name))
+}
+
+func moduleLabel(name string) map[string]string { return map[string]string{"module": name} }
+
 func flag(on bool) float64 {
 	if on {
 		return 1
@@ -189,82 +332,69 @@ func flag(on bool) float64 {
 	return 0
 }
 
-// poll asks the source again and again which module it has.
-func (s *supply) poll(ctx context.Context, every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
+// begin says which module it is that was fetched, and returns false if that was said before.
+func (m *module) begin(fetched *source.Module) bool {
+	select {
+	case <-m.fetched:
+		return false
+	default:
+	}
+	m.digest = fetched.Digest
+	if m.recorder != nil {
+		m.recorder.module.Digest = fetched.Digest
+		if fetched.Manifest != "" { // a tag may be another module by the time of a replay
+			m.recorder.module.Source = fetched.Pinned
 		}
-		if err := s.look(ctx); ctx.Err() == nil {
-			s.told(err)
-		}
+	}
+	close(m.fetched)
+	return true
+}
+
+// isOf says whether it was loaded from bytes of a digest.
+func (m *module) isOf(digest string) bool {
+	select {
+	case <-m.loaded:
+		return m.guest != nil && m.digest == digest
+	default:
+		return false
 	}
 }
 
-// told notes how a look ended, and logs what is new about it.
-func (s *supply) told(err error) {
-	before := s.Version().Trouble
-	if err != nil && (before == nil || before.Error() != err.Error()) {
-		s.log.Error(err, "the module cannot be replaced by what its source has now; the one before goes on", "source", s.entry.Source)
-	}
-	s.noteTrouble(err)
-}
-
-// look asks the source which module it has, and has another one take the place of what runs.
-func (s *supply) look(ctx context.Context) error {
-	pinned, err := s.engine.source.Resolve(ctx, s.entry.Source)
-	if err != nil || pinned == s.Version().Pinned {
+func (m *module) load(ctx context.Context, runtime *guest.Runtime, controller *config.Controller, entry config.Module, fetched *source.Module) (err error) {
+	if m.limits, err = setup.Limits(controller.Limits); err != nil {
 		return err
 	}
-	fetched, err := s.engine.source.Fetch(ctx, s.entry.Source)
+	if m.recorder != nil {
+		m.recorder.module.Limits = m.limits
+	}
+	loaded, err := runtime.Load(ctx, fetched.Bytes, m.limits, guest.Isolation(entry.Isolation))
 	if err != nil {
 		return err
 	}
-	if fetched.Stale != nil {
-		return fetched.Stale
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.guest = loaded
+	if m.closed {
+		return errors.Join(errTakenOut, loaded.Close(ctx))
 	}
-	return s.swap(ctx, fetched)
+	return nil
 }
 
-// swap loads a module for all its controllers while the one before goes on, and then has them call it. If that cannot be done
-// for one of them, all stay as they are.
-func (s *supply) swap(ctx context.Context, fetched *source.Module) error {
-	next := make([]*module, 0, len(s.users))
-	for i := range s.users {
-		m := s.newModule(&s.users[i])
-		m.identify(fetched)
-		err := m.load(ctx, s.engine.runtime, &s.users[i], guest.Isolation(s.entry.Isolation), fetched)
-		if err != nil {
-			return errors.Join(fmt.Errorf("cannot load %s: %w", fetched.Pinned, err), closeAll(ctx, next))
-		}
-		close(m.loaded)
-		next = append(next, m)
+var errTakenOut = errors.New("its controller was taken out meanwhile")
+
+// close lets go of what was loaded, or will be.
+func (m *module) close(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed = true; m.guest == nil {
+		return nil
 	}
-	old := make([]*module, 0, len(s.users))
-	for i, controller := range s.users {
-		s.mu.Lock()
-		old = append(old, s.modules[controller.Name])
-		s.modules[controller.Name] = next[i]
-		s.mu.Unlock()
-		s.engine.fleet.replace(s.engine.newRunner(controller, next[i])) //nolint:contextcheck // it lives as long as the fleet
-	}
-	s.noteVersion(fetched)
-	swaps.WithLabelValues(s.name).Inc()
-	s.log.Info("module replaced", "digest", fetched.Digest, "source", fetched.Pinned)
-	return closeAll(ctx, old)
+	return m.guest.Close(ctx)
 }
 
-// closeAll lets modules go that nobody calls any more.
-func closeAll(ctx context.Context, modules []*module) error {
-	var errs []error
-	for _, m := range modules {
-		if m.guest != nil {
-			errs = append(errs, m.guest.Close(ctx))
-		}
-	}
-	return errors.Join(errs...)
+// loadedGuest returns what was loaded, nil if nothing is yet.
+func (m *module) loadedGuest() *guest.Module {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.guest
 }

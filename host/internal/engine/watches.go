@@ -32,6 +32,18 @@ type watches struct {
 	namespaces bool
 }
 
+// selections returns all that is watched.
+func (w watches) selections() (all []kube.Selection) {
+	for _, planned := range w.fors {
+		all = append(all, planned.selections...)
+	}
+	all = append(all, w.owned...)
+	if w.namespaces {
+		all = append(all, kube.Selection{GroupVersionKind: reconcile.NamespaceKind})
+	}
+	return all
+}
+
 // forWatch is how a reconciled kind is watched.
 type forWatch struct {
 	selections []kube.Selection
@@ -77,7 +89,7 @@ func (r *runner) planFor(ctx context.Context, entry *config.Reconciled, kind rec
 	}
 	all := kube.Selection{GroupVersionKind: kind.GroupVersionKind}
 	if r.needsAllOf(kind, owned) {
-		w.selections = []kube.Selection{all}
+		w.selections = within(all, r.neededNamespaces(kind), kind.Namespaced)
 		return w, nil
 	}
 	all.MetadataOnly = entry.MetadataOnly
@@ -96,8 +108,19 @@ func (r *runner) planFor(ctx context.Context, entry *config.Reconciled, kind rec
 	return w, nil
 }
 
-// needsAllOf says whether the controller needs all objects of a kind that it reconciles for something else, too: to find
-// its children among them, or the labels of namespaces.
+// neededNamespaces returns the namespaces that the children of a kind may be in; nil stands for all. Objects of the kind that
+// are reconciled are in no others.
+func (r *runner) neededNamespaces(kind reconcile.Kind) []string {
+	for i := range r.entry.Owns {
+		if r.entry.Owns[i].Schema() == kind.GroupVersionKind {
+			return r.entry.OwnedNamespaces(&r.entry.Owns[i])
+		}
+	}
+	return nil
+}
+
+// needsAllOf says whether the controller needs objects of a kind that it reconciles for something else, too: to find its
+// children among them, or the labels of namespaces.
 func (r *runner) needsAllOf(kind reconcile.Kind, owned []reconcile.OwnedKind) bool {
 	isOwned := slices.ContainsFunc(owned, func(o reconcile.OwnedKind) bool { return o.GroupVersionKind == kind.GroupVersionKind })
 	return isOwned || kind.GroupVersionKind == reconcile.NamespaceKind && r.selectsNamespaces()
@@ -155,10 +178,12 @@ func (r *runner) narrow(ctx context.Context, w *forWatch) error {
 // selectsBy returns as much of a field selector as the API server knows for a kind: each kind has metadata.name and
 // metadata.namespace, and what else it has is documented nowhere, so that it is tried.
 func (r *runner) selectsBy(ctx context.Context, selection kube.Selection, selector fields.Selector) (fields.Selector, error) {
-	_, err := r.engine.client.List(ctx, selection.GroupVersionKind, selection.Namespace, metav1.ListOptions{Limit: 1, FieldSelector: selector.String()})
+	_, err := r.account.client.List(ctx, selection.GroupVersionKind, selection.Namespace, metav1.ListOptions{Limit: 1, FieldSelector: selector.String()})
 	switch {
 	case err == nil:
 		return selector, nil
+	case apierrors.IsForbidden(err):
+		return nil, r.account.forbidden(err)
 	case !apierrors.IsBadRequest(err):
 		return nil, fmt.Errorf("cannot list kind %s: %w", selection.Kind, err)
 	}
@@ -219,7 +244,7 @@ func (r *runner) open(w watches, run controller.TypedController[key], fors []rec
 			isOwned[kind] = true
 			handlers[kind] = append(handlers[kind], ownedHandler(fors, reconcilers.seen))
 		}
-		if all := (kube.Selection{GroupVersionKind: kind}); !slices.Contains(byKind[kind], all) { // it is not reconciled, too
+		if !slices.Contains(byKind[kind], selection) { // it is not reconciled, too
 			byKind[kind] = append(byKind[kind], selection)
 		}
 	}
@@ -231,9 +256,12 @@ func (r *runner) open(w watches, run controller.TypedController[key], fors []rec
 		handlers[kind] = append(handlers[kind], r.namespaceHandler(fors, opened))
 	}
 	for kind, selections := range byKind {
-		watch, err := r.engine.cache.Watch(func(err error) {
-			if apierrors.IsNotFound(err) {
+		watch, err := r.account.cache.Watch(func(err error) {
+			switch {
+			case apierrors.IsNotFound(err):
 				gone(&kindGoneError{kind})
+			case apierrors.IsForbidden(err):
+				gone(r.account.forbidden(err))
 			}
 		}, selections...)
 		if err != nil {
@@ -254,6 +282,8 @@ func (r *runner) open(w watches, run controller.TypedController[key], fors []rec
 // watchReport says in the log which kinds cannot be watched, and why, from time to time for as long as that lasts.
 type watchReport struct {
 	log logr.Logger
+	// account says who watches.
+	account string
 
 	mu   sync.Mutex
 	said map[schema.GroupVersionKind]time.Time
@@ -282,13 +312,13 @@ func (r *watchReport) report(selection kube.Selection, err error) {
 			values = append(values, name, value)
 		}
 	}
-	r.log.Info(watchTrouble(err), values...)
+	r.log.Info(r.trouble(err), values...)
 }
 
-func watchTrouble(err error) string {
+func (r *watchReport) trouble(err error) string {
 	switch {
 	case apierrors.IsForbidden(err):
-		return "the host may not watch a kind: grant it the verbs get, list and watch; trying again"
+		return r.account + " may not watch a kind: grant it the verbs get, list and watch; trying again"
 	case apierrors.IsNotFound(err):
 		return "the cluster does not serve a kind any more: waiting for it"
 	default:

@@ -128,7 +128,7 @@ func TestPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := &runner{engine: e, entry: conf.Controllers[0]}
+			r := &runner{engine: e, account: e.own, entry: conf.Controllers[0]}
 			fors, err := e.kinds.wait(t.Context(), logr.Discard(), "c", r.entry.ForKinds())
 			if err != nil {
 				t.Fatal(err)
@@ -412,7 +412,7 @@ func TestKindGoesAndComes(t *testing.T) {
 	metrics(1, 0)
 	r.removeDefinition("passing")
 	metrics(0, 1)
-	if left := r.engine.cache.Selections(); len(left) > 0 {
+	if left := r.engine.own.cache.Selections(); len(left) > 0 {
 		t.Errorf("what waits watches nothing: got %v", left)
 	}
 	r.create("", passing("passing", "Cluster"))
@@ -469,7 +469,7 @@ func TestRelatedIdle(t *testing.T) {
 	watching := func(want bool) {
 		t.Helper()
 		eventually(t, func() error {
-			watched := slices.ContainsFunc(r.engine.cache.Selections(), func(s kube.Selection) bool { return s.GroupVersionKind == configMaps })
+			watched := slices.ContainsFunc(r.engine.own.cache.Selections(), func(s kube.Selection) bool { return s.GroupVersionKind == configMaps })
 			if watched != want {
 				return fmt.Errorf("ConfigMaps are watched: %t, want %t", watched, want)
 			}

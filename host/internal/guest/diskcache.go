@@ -173,44 +173,42 @@ func digestOf(path string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), err
 }
 
-// compiling returns a function that compiles a module or takes it from the cache, and notes what it has written.
-func (c *diskCache) compiling(runtime wazero.Runtime) func(context.Context, []byte) (wazero.CompiledModule, error) {
-	return func(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		unlock, err := c.lock()
-		if err != nil {
-			return nil, fmt.Errorf("cannot lock the cache of compiled modules: %w", err)
-		}
-		defer unlock()
-		if err := c.verify(); err != nil {
-			return nil, fmt.Errorf("cannot check the cache of compiled modules: %w", err)
-		}
-		compiled, err := runtime.CompileModule(ctx, wasm)
-		if err != nil {
-			return nil, err
-		}
-		return compiled, c.note()
+// compile compiles a module or takes it from the cache, and notes what it has written.
+func (c *diskCache) compile(ctx context.Context, runtime wazero.Runtime, wasm []byte) (compiled wazero.CompiledModule, cached bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	unlock, err := c.lock()
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot lock the cache of compiled modules: %w", err)
 	}
+	defer unlock()
+	if err := c.verify(); err != nil {
+		return nil, false, fmt.Errorf("cannot check the cache of compiled modules: %w", err)
+	}
+	if compiled, err = runtime.CompileModule(ctx, wasm); err != nil {
+		return nil, false, err
+	}
+	written, err := c.note()
+	return compiled, !written, err
 }
 
-// note notes the digests of entries that are new.
-func (c *diskCache) note() error {
+// note notes the digests of entries that are new, and says whether there are any.
+func (c *diskCache) note() (written bool, err error) {
 	before := maps.Clone(c.digests)
-	err := c.entries(func(name, path string) (err error) {
+	err = c.entries(func(name, path string) (err error) {
 		if c.digests[name] == "" && !strings.HasSuffix(name, ".tmp") {
 			c.digests[name], err = digestOf(path)
 		}
 		return err
 	})
 	if err != nil || maps.Equal(before, c.digests) {
-		return err
+		return false, err
 	}
 	data, err := json.Marshal(c.digests)
 	if err != nil {
-		return err
+		return true, err
 	}
-	return replaceFile(filepath.Join(c.dir, digestsFile), data)
+	return true, replaceFile(filepath.Join(c.dir, digestsFile), data)
 }
 
 // replaceFile writes a file so that at no time a half of it is there.

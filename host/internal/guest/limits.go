@@ -39,6 +39,10 @@ type Options struct {
 	// used another 1,000 units of fuel or so. It must be quick, and not keep the slice. Where the time goes is where fuel goes.
 	Profile func(functions []string)
 
+	// Compiled, if it is not nil, is told each time how long a module took to be compiled, and whether its compiled form was in
+	// CacheDir. It is so too for one that was let go and comes back.
+	Compiled func(took time.Duration, cached bool)
+
 	// restore forces a way to put instances back, for comparison.
 	restore restoreMode
 }

@@ -168,12 +168,17 @@ func (p *program) compile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	compile := p.runtime.wazero.CompileModule
-	if p.runtime.cache != nil {
-		compile = p.runtime.cache.compiling(p.runtime.wazero)
+	begun, cached := time.Now(), false
+	if cache := p.runtime.cache; cache != nil {
+		p.compiled, cached, err = cache.compile(ctx, p.runtime.wazero, rewritten.Wasm)
+	} else {
+		p.compiled, err = p.runtime.wazero.CompileModule(ctx, rewritten.Wasm)
 	}
-	if p.compiled, err = compile(ctx, rewritten.Wasm); err != nil {
+	if err != nil {
 		return &LoadError{"it is not a valid WebAssembly module", err}
+	}
+	if told := p.runtime.options.Compiled; told != nil {
+		told(time.Since(begun), cached)
 	}
 	rewritten.Wasm = nil
 	p.rewritten = rewritten

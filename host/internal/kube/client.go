@@ -20,6 +20,26 @@ import (
 type Client struct {
 	rest   rest.Interface
 	mapper Mapper
+	// Observe is told of each request: what is done to which kind, and how it ended. nil: nobody is. It may be set before the
+	// first request.
+	Observe func(verb string, kind schema.GroupVersionKind, err error)
+}
+
+// The verbs that Observe is told of.
+const (
+	verbApply  = "apply"
+	verbPatch  = "patch"
+	verbCreate = "create"
+	verbDelete = "delete"
+	verbGet    = "get"
+	verbList   = "list"
+	verbWatch  = "watch"
+)
+
+func (c *Client) observe(verb string, kind schema.GroupVersionKind, err error) {
+	if c.Observe != nil {
+		c.Observe(verb, kind, err)
+	}
 }
 
 // Mapper says how kinds are served, as a meta.RESTMapper does.
@@ -38,7 +58,7 @@ func NewClient(config *rest.Config, httpClient *http.Client, mapper Mapper) (*Cl
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up a client of the cluster: %w", err)
 	}
-	return &Client{client, mapper}, nil
+	return &Client{rest: client, mapper: mapper}, nil
 }
 
 // ID names an object.
@@ -72,7 +92,7 @@ func (c *Client) Apply(ctx context.Context, id ID, body []byte, write Write) (*O
 	if err != nil {
 		return nil, err
 	}
-	return do(ctx, request.Param("fieldManager", write.Manager).Param("force", "true").Body(body), id.GroupVersionKind)
+	return c.do(ctx, verbApply, request.Param("fieldManager", write.Manager).Param("force", "true").Body(body), id.GroupVersionKind)
 }
 
 // Patch changes an object by a JSON merge patch. It returns the object as it is now.
@@ -81,7 +101,7 @@ func (c *Client) Patch(ctx context.Context, id ID, body []byte, write Write) (*O
 	if err != nil {
 		return nil, err
 	}
-	return do(ctx, request.Param("fieldManager", write.Manager).Body(body), id.GroupVersionKind)
+	return c.do(ctx, verbPatch, request.Param("fieldManager", write.Manager).Body(body), id.GroupVersionKind)
 }
 
 // TryCreate has the API server check whether it would create an object, in the namespace of id, and create none.
@@ -92,7 +112,9 @@ func (c *Client) TryCreate(ctx context.Context, id ID, body []byte, write Write)
 		return err
 	}
 	request = request.SetHeader("Content-Type", "application/json").Param("dryRun", metav1.DryRunAll)
-	return request.Param("fieldManager", write.Manager).Body(body).Do(ctx).Error()
+	err = request.Param("fieldManager", write.Manager).Body(body).Do(ctx).Error()
+	c.observe(verbCreate, id.GroupVersionKind, err)
+	return err
 }
 
 // Delete deletes an object if it is still just as it was seen; what it owns goes after it.
@@ -109,7 +131,9 @@ func (c *Client) Delete(ctx context.Context, object *Object) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode the deletion of %s: %w", object, err)
 	}
-	return request.SetHeader("Content-Type", "application/json").Body(body).Do(ctx).Error()
+	err = request.SetHeader("Content-Type", "application/json").Body(body).Do(ctx).Error()
+	c.observe(verbDelete, object.Kind, err)
+	return err
 }
 
 // Get reads an object, from the API server rather than from a cache.
@@ -118,7 +142,7 @@ func (c *Client) Get(ctx context.Context, id ID) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return do(ctx, request, id.GroupVersionKind)
+	return c.do(ctx, verbGet, request, id.GroupVersionKind)
 }
 
 // List reads the objects of a kind that options select, in a namespace or in all ("").
@@ -127,15 +151,16 @@ func (c *Client) List(ctx context.Context, kind schema.GroupVersionKind, namespa
 	if err != nil {
 		return nil, err
 	}
-	return doList(ctx, request.VersionedParams(&options, metav1.ParameterCodec), kind)
+	return c.doList(ctx, request.VersionedParams(&options, metav1.ParameterCodec), kind, nil)
 }
 
-func doList(ctx context.Context, request *rest.Request, kind schema.GroupVersionKind) (*List, error) {
+func (c *Client) doList(ctx context.Context, request *rest.Request, kind schema.GroupVersionKind, shape func(*Object)) (*List, error) {
 	body, err := bodyOf(ctx, request)
+	c.observe(verbList, kind, err)
 	if err != nil {
 		return nil, err
 	}
-	return parseList(body, kind, nil)
+	return parseList(body, kind, shape)
 }
 
 // bodyOf makes a request and returns the body of the answer.
@@ -160,7 +185,7 @@ func (c *Client) ListMetadata(ctx context.Context, kind schema.GroupVersionKind,
 			return err
 		}
 		request.WarningHandler(rest.NoWarnings{}) // who lists whatever there is need not hear that a kind is deprecated
-		list, err := doList(ctx, request.SetHeader("Accept", metadataOfList).VersionedParams(&options, metav1.ParameterCodec), kind)
+		list, err := c.doList(ctx, request.SetHeader("Accept", metadataOfList).VersionedParams(&options, metav1.ParameterCodec), kind, nil)
 		if err != nil {
 			return err
 		}
@@ -197,8 +222,9 @@ func (c *Client) request(request *rest.Request, id ID, subresource string) (*res
 	return request, nil
 }
 
-func do(ctx context.Context, request *rest.Request, kind schema.GroupVersionKind) (*Object, error) {
+func (c *Client) do(ctx context.Context, verb string, request *rest.Request, kind schema.GroupVersionKind) (*Object, error) {
 	body, err := bodyOf(ctx, request)
+	c.observe(verb, kind, err)
 	if err != nil {
 		return nil, err
 	}

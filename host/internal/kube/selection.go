@@ -29,17 +29,22 @@ const (
 	metadataOfList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 )
 
+// ObjectName returns the name of the one object that is selected, empty if there may be others.
+func (s Selection) ObjectName() string {
+	name, only := strings.CutPrefix(s.Fields, "metadata.name=")
+	if !only || strings.Contains(name, ",") {
+		return ""
+	}
+	return name
+}
+
 // list reads what there is.
 func (s Selection) list(ctx context.Context, client *Client, options metav1.ListOptions) (*List, error) {
 	request, err := s.request(client, &options, metadataOfList)
 	if err != nil {
 		return nil, err
 	}
-	body, err := bodyOf(ctx, request.VersionedParams(&options, metav1.ParameterCodec))
-	if err != nil {
-		return nil, err
-	}
-	return parseList(body, s.GroupVersionKind, s.shape)
+	return client.doList(ctx, request.VersionedParams(&options, metav1.ParameterCodec), s.GroupVersionKind, s.shape)
 }
 
 // watch follows what changes.
@@ -50,6 +55,7 @@ func (s Selection) watch(ctx context.Context, client *Client, options metav1.Lis
 		return nil, err
 	}
 	changes, err := request.VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
+	client.observe(verbWatch, s.GroupVersionKind, err)
 	if err != nil {
 		return nil, err
 	}

@@ -47,10 +47,20 @@ func (r *Reconciler) carryOutChildren(ctx context.Context, name types.Namespaced
 	pruned, err := r.applier.Prune(ctx, owner, observed.children, func(child *kube.Object) bool {
 		return slices.Contains(ids, child.ID())
 	})
+	r.controller.Tally.Pruned(countOf(pruned, apply.Deleted))
 	if err := errors.Join(err, r.note(ctx, name, pruned)); err != nil {
 		return faultOf(reasonPruneFailed, err)
 	}
 	return nil
+}
+
+func countOf(changes []apply.Change, action apply.Action) (count int) {
+	for _, change := range changes {
+		if change.Action == action {
+			count++
+		}
+	}
+	return count
 }
 
 // applyChildren applies all children, whose IDs are given.

@@ -92,9 +92,24 @@ type Controller struct {
 	Outcomes Outcomes
 	// Resync is the time after which an object is looked at again though nothing happened. 0: never.
 	Resync time.Duration
+	// Tally is told what is worth counting. nil: nobody is.
+	Tally Tally
 	// Now is the time that modules are told, and that is written into conditions. nil: time.Now.
 	Now func() time.Time
 }
+
+// Tally counts what happens. It is safe for concurrent use.
+type Tally interface {
+	// Skipped is told of each reconcile that needed no call of the module.
+	Skipped()
+	// Pruned is told how many children a reconcile has deleted that were not wanted any more.
+	Pruned(children int)
+}
+
+type noTally struct{}
+
+func (noTally) Skipped()   {}
+func (noTally) Pruned(int) {}
 
 // Schedule says when something is due next after a time.
 type Schedule interface {
@@ -119,6 +134,9 @@ type Reconciler struct {
 func New(controller Controller, module Module, reader Reader, applier *apply.Applier, recorder Recorder) *Reconciler {
 	r := &Reconciler{
 		controller: controller, module: module, reader: reader, applier: applier, recorder: recorder, now: time.Now,
+	}
+	if controller.Tally == nil {
+		r.controller.Tally = noTally{}
 	}
 	if controller.Now != nil {
 		r.now = controller.Now
@@ -177,6 +195,7 @@ func (r *Reconciler) look(ctx context.Context, name types.NamespacedName, object
 		return r.failed(ctx, name, observed, faultOf(reasonRelatedFailed, err))
 	}
 	if due, converged := r.memory.converged(name, observed.fingerprint(), r.dueAt()); converged {
+		r.controller.Tally.Skipped()
 		return r.rest(due), nil
 	}
 	if wait := r.memory.tooSoon(name, r.now(), r.controller.MinInterval); wait > 0 {
@@ -210,6 +229,7 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	}
 	response, identity, fault := r.answer(ctx, name, observed)
 	if response == nil && fault == nil {
+		r.controller.Tally.Skipped()
 		return r.settle(name, observed, identity, r.dueAfter(r.resync())), nil
 	}
 	if fault == nil {

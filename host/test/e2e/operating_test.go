@@ -80,7 +80,15 @@ func TestHealthAndMetrics(t *testing.T) {
 	waitFor(t, "v1", "ConfigMap", namespace, "measured-child", exists)
 	for _, metric := range []string{
 		`wasmloop_module_calls_total{controller="elected",outcome="ok"}`,
-		`wasmloop_module_call_duration_seconds_count{controller="elected"}`,
+		`wasmloop_module_call_duration_seconds_count{controller="elected",outcome="ok"}`,
+		`wasmloop_module_call_fuel_count{controller="elected",outcome="ok"}`,
+		`wasmloop_module_call_memory_bytes_count{controller="elected",outcome="ok"}`,
+		`wasmloop_module_compile_duration_seconds_count{how="`,
+		`wasmloop_reconciles_skipped_total{controller="elected"}`,
+		`wasmloop_children_pruned_total{controller="elected"} 0`,
+		`wasmloop_api_requests_total{api_version="v1",kind="ConfigMap",outcome="ok",verb="apply"}`,
+		`wasmloop_config_trouble 0`,
+		`workqueue_depth{controller="elected"`,
 		`wasmloop_module_fuel_total{module="fixture"}`,
 		`wasmloop_module_failures_in_a_row{controller="elected"} 0`,
 		`restoring="copy-on-write",source="file://` + built + `/fixture.wasm@sha256:`,
