@@ -77,6 +77,7 @@ test-long: build assets ## Run all tests with the race detector, crash the host 
 	$(GO) test -count=1 -timeout 60m -run LeaveNothingBehind ./host/internal/guest -calls 100000
 	$(GO) test -count=1 -timeout 60m ./host/test/crash -long -seeds 400
 	$(GO) test -count=1 -timeout 30m -run TestKills ./host/test/e2e -kills 100
+	$(GO) test -count=1 -timeout 60m -run TestSwapsUnderLoad -v ./host/test/e2e -swaps 100 -loaded 1000
 	$(MAKE) fuzz FUZZTIME=2m
 
 fuzz: build ## Run each fuzz target for FUZZTIME (10s)
