@@ -3,10 +3,23 @@
 # Tools, pinned. Each is built once into bin/tools. The Kubernetes version is in deploy/localplane/go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
 WABT_VERSION          := 1.0.39
+HELM_VERSION          := v4.3.1
+HELM_UNITTEST_VERSION := v1.1.2
+HELM_DOCS_VERSION     := v1.14.2
+GORELEASER_VERSION    := v2.18.2
 
 GO       ?= go
 TOOLS    := $(CURDIR)/bin/tools
 FUZZTIME ?= 10s
+
+CHART := deploy/charts/wasmloop
+HELM  := $(TOOLS)/helm-$(HELM_VERSION)
+# The tests of the chart run the same Helm.
+export WASMLOOP_HELM := $(HELM)
+
+# The image that is built, and its tag: the one that the chart runs by default.
+IMAGE   ?= ghcr.io/wasmloop/wasmloop
+VERSION ?= $(shell sed -n 's/^appVersion: //p' $(CHART)/Chart.yaml)
 
 # The control plane's binaries: those of KUBEBUILDER_ASSETS when that folder has all three, or else our own.
 BUILT_ASSETS := $(CURDIR)/bin/assets
@@ -19,20 +32,23 @@ LOCALPLANE_GO := cd deploy/localplane && CGO_ENABLED=0 GOFLAGS=-trimpath $(GO)
 # The tests with cosign's library, which is as large as all else, are a Go module of their own.
 COSIGN_GO := cd host/test/cosign && $(GO)
 
+# install builds a tool, its first argument, whose binary has the name of the second, under the name of the target.
+install = GOBIN=$(TOOLS) GOFLAGS= $(GO) install $(1) && mv $(TOOLS)/$(2) $@
+
 # Each folder under modules that has Go source is a module.
 MODULES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard modules/*/*.go)))))
 WASM    := $(foreach name,$(MODULES),modules/$(name)/$(name).wasm)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build wasmloop modules guests assets test test-long fuzz bench bench-cluster bench-watching check lint tidy-check generate-check fmt generate clean
+.PHONY: help run build wasmloop modules guests assets image tools chart chart-package release-dry-run test test-long fuzz bench bench-cluster bench-watching check lint tidy-check generate-check fmt generate clean
 
 ##@ Use it
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: build assets ## Run the sample modules against a control plane on this machine, until Ctrl-C
 	@bin/wasmloop run --local --config config/wasmloop.yaml --crd config/crd --apply config/samples
@@ -65,14 +81,26 @@ else
 	@echo "assets: using those in $(GIVEN_ASSETS)"
 endif
 
+image: ## Build the host's image below dist/image, for amd64 and arm64; needs no Docker
+	$(GO) build -trimpath -buildvcs=false -o bin/image ./deploy/image/build
+	bin/image --name $(IMAGE) --version $(VERSION) $(IMAGE_FLAGS)
+
+chart-package: $(HELM) ## Pack the Helm chart into dist/chart
+	@mkdir -p dist/chart
+	$(HELM) package $(CHART) --destination dist/chart
+
+release-dry-run: $(TOOLS)/goreleaser-$(GORELEASER_VERSION) image chart-package ## Make all that a release has, below dist/release, and publish nothing
+	$< check
+	$< release --snapshot --clean
+
 ##@ Test
 
-test: build assets ## Run all tests, against a real control plane
+test: build assets $(HELM) ## Run all tests, against a real control plane
 	$(GO) test -timeout 30m ./...
 	$(LOCALPLANE_GO) test ./...
 	$(COSIGN_GO) test ./...
 
-test-long: build assets ## Run all tests with the race detector, crash the host in more ways, and fuzz for longer
+test-long: build assets $(HELM) ## Run all tests with the race detector, crash the host in more ways, and fuzz for longer
 	$(GO) test -race -count=1 -timeout 60m ./...
 	$(GO) test -count=1 -timeout 60m -run LeaveNothingBehind ./host/internal/guest -calls 100000
 	$(GO) test -count=1 -timeout 60m ./host/test/crash -long -seeds 400
@@ -107,7 +135,14 @@ bench-watching: wasmloop assets
 
 ##@ Keep it in order
 
-check: lint tidy-check generate-check ## Check format, lint, module files and generated files
+check: lint chart tidy-check generate-check ## Check format, lint, the chart, module files and generated files
+
+tools: $(HELM) $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) $(TOOLS)/helm-unittest-$(HELM_UNITTEST_VERSION) $(TOOLS)/helm-docs-$(HELM_DOCS_VERSION) ## Build the tools that tests and checks need
+
+# The values of each file are those that somebody would give, and the schema is strict.
+chart: $(HELM) $(TOOLS)/helm-unittest-$(HELM_UNITTEST_VERSION) ## Check the Helm chart: lint, unit tests
+	@for values in $(CHART)/ci/*.yaml; do echo "helm lint --strict --values $$values"; $(HELM) lint --strict --quiet $(CHART) --values $$values || exit 1; done
+	$(TOOLS)/helm-unittest-$(HELM_UNITTEST_VERSION) --strict $(CHART)
 
 # localplane and the cosign tests are formatted and vetted only: linters would analyse all of Kubernetes and cosign with them.
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
@@ -133,17 +168,32 @@ generate-check:
 fmt: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) ## Format all Go files
 	$< fmt ./... deploy/localplane host/test/cosign
 
-generate: $(TOOLS)/wabt-$(WABT_VERSION) ## Write all generated files anew (the fixtures need npm)
+generate: $(TOOLS)/wabt-$(WABT_VERSION) $(TOOLS)/helm-docs-$(HELM_DOCS_VERSION) ## Write all generated files anew (the fixtures need npm)
 	$(GO) generate ./...
+	$(TOOLS)/helm-docs-$(HELM_DOCS_VERSION) --log-level warning --chart-search-root deploy/charts --sort-values-order file
 	NODE_PATH=$</node_modules node host/internal/guest/testdata/wat2wasm.js host/internal/guest/testdata/*.wat
 
 clean: ## Remove what builds and runs leave, except the control plane and tools, which take minutes to build
-	rm -rf bin/wasmloop dist .wasmloop $(WASM)
+	rm -rf bin/wasmloop bin/image dist .wasmloop $(WASM)
 
 $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION):
 	@echo 'tools: building golangci-lint $(GOLANGCI_LINT_VERSION), which takes a few minutes the first time'
-	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
-	mv $(TOOLS)/golangci-lint $@
+	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION),golangci-lint)
+
+# Helm asks its own version of a chart's kubeVersion and of itself.
+$(HELM):
+	@echo 'tools: building Helm $(HELM_VERSION), which takes a few minutes the first time'
+	$(call install,-ldflags '-s -w -X helm.sh/helm/v4/internal/version.version=$(HELM_VERSION)' helm.sh/helm/v4/cmd/helm@$(HELM_VERSION),helm)
+
+$(TOOLS)/helm-unittest-$(HELM_UNITTEST_VERSION):
+	$(call install,github.com/helm-unittest/helm-unittest/cmd/helm-unittest@$(HELM_UNITTEST_VERSION),helm-unittest)
+
+$(TOOLS)/helm-docs-$(HELM_DOCS_VERSION):
+	$(call install,github.com/norwoodj/helm-docs/cmd/helm-docs@$(HELM_DOCS_VERSION),helm-docs)
+
+$(TOOLS)/goreleaser-$(GORELEASER_VERSION):
+	@echo 'tools: building goreleaser $(GORELEASER_VERSION), which takes many minutes the first time'
+	$(call install,github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION),goreleaser)
 
 $(TOOLS)/wabt-$(WABT_VERSION):
 	npm install --silent --no-audit --no-fund --no-save --prefix $@.tmp wabt@$(WABT_VERSION)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	_ "time/tzdata" // a schedule may name a time zone, and the machine may have no zone files
 
 	"github.com/robfig/cron/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
