@@ -12,7 +12,6 @@ import (
 	"strings"
 	"unicode"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
@@ -74,8 +73,26 @@ func (k Kind) ResourceName() string {
 	if k.Resource != "" {
 		return k.Resource
 	}
-	plural, _ := meta.UnsafeGuessKindToResource(schema.FromAPIVersionAndKind(k.APIVersion, k.Kind))
-	return plural.Resource
+	return GuessResource(k.Kind)
+}
+
+var (
+	hisses      = regexp.MustCompile("(s|x|z|ch|sh)$")
+	consonantsY = regexp.MustCompile("[^aeiou]y$")
+)
+
+// GuessResource returns the plural that nearly all kinds have: the Helm chart guesses the same.
+func GuessResource(kind string) string {
+	name := strings.ToLower(kind)
+	switch {
+	case strings.HasSuffix(name, "endpoints"):
+		return name
+	case hisses.MatchString(name):
+		return name + "es"
+	case consonantsY.MatchString(name):
+		return strings.TrimSuffix(name, "y") + "ies"
+	}
+	return name + "s"
 }
 
 // Read returns the metadata of a module, nil if it has none.
