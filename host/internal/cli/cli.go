@@ -50,6 +50,7 @@ func newCommand(stderr io.Writer) *cobra.Command {
 		newPruneCommand(),
 		newPullCommand(),
 		newPushCommand(),
+		newRBACCommand(),
 		newReleaseCommand(),
 		newRenderCommand(),
 		newReplayCommand(),

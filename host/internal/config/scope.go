@@ -58,6 +58,22 @@ type RelatedScope struct {
 	Projection
 }
 
+// RelatedKinds returns the kinds of related objects that the module may see, each once.
+func (c *Controller) RelatedKinds() (kinds []GroupVersionKind) {
+	add := func(kind GroupVersionKind) {
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	for _, rule := range c.Related.Rules {
+		add(rule.GroupVersionKind)
+	}
+	for _, allowed := range c.Related.Allow {
+		add(allowed.GroupVersionKind)
+	}
+	return kinds
+}
+
 // RelatedScope returns what the rules and responses may ask for of a kind at the most.
 func (c *Controller) RelatedScope(kind GroupVersionKind) RelatedScope {
 	var scopes []RelatedScope

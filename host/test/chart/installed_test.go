@@ -1,0 +1,266 @@
+package chart
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// installation is a release in a namespace of its own. Its manifests are applied, and its Pod's container runs as a process of this
+// machine, with the arguments, the config and the token that it would have.
+type installation struct {
+	namespace string
+	objects   []*unstructured.Unstructured
+	folder    string
+	metrics   string // where the host serves its metrics
+}
+
+// install applies what the chart renders, changed by change if that is given. What the chart does not make is left to the test.
+func install(t *testing.T, change func(*unstructured.Unstructured), args ...string) *installation {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "chart-"}}
+	if err := api.Create(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	i := &installation{namespace: namespace.Name, folder: t.TempDir(), metrics: freeAddress(t)}
+	i.objects = render(t, i.namespace, append(args, "--no-hooks")...)
+	for _, object := range i.objects {
+		if change != nil {
+			change(object)
+		}
+		makeNamespace(t, object.GetNamespace())
+		if object.GetKind() == "Deployment" {
+			continue // there are no nodes: its Pod runs below
+		}
+		if err := api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("test"), client.ForceOwnership); err != nil {
+			t.Fatal(err)
+		}
+		if object.GetNamespace() == "" && object.GetKind() != "CustomResourceDefinition" {
+			t.Cleanup(func() { _ = api.Delete(context.Background(), object) })
+		}
+	}
+	return i
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// kubeconfig returns a kubeconfig file with a token of a ServiceAccount and nothing else.
+func (i *installation) kubeconfig(t *testing.T, namespace, name string) string {
+	t.Helper()
+	request := &authenticationv1.TokenRequest{}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	if err := api.SubResource("token").Create(t.Context(), account, request); err != nil {
+		t.Fatal(err)
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters["a"] = &clientcmdapi.Cluster{Server: cluster.Config().Host, CertificateAuthorityData: cluster.Config().CAData}
+	config.AuthInfos["a"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
+	config.Contexts["a"] = &clientcmdapi.Context{Cluster: "a", AuthInfo: "a"}
+	config.CurrentContext = "a"
+	path := filepath.Join(i.folder, name+".kubeconfig")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// config writes the config as the Pod would see it, but for the place of the modules.
+func (i *installation) config(t *testing.T) string {
+	t.Helper()
+	data, _, err := unstructured.NestedStringMap(one(t, i.objects, "ConfigMap").Object, "data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("file:///modules/samples/", "file://"+built+"/", "file:///modules/", "file://"+built+"/").Replace(data["config.yaml"])
+	path := filepath.Join(i.folder, "config.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// arguments returns those of the container, but for places and addresses, which are the machine's.
+func (i *installation) arguments(t *testing.T) []string {
+	t.Helper()
+	containers, _, err := unstructured.NestedSlice(one(t, i.objects, "Deployment").Object, "spec", "template", "spec", "containers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, _, err := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := map[string]string{
+		"--config": i.config(t), "--cache-dir": filepath.Join(built, "compiled"), "--health-probe-bind-address": "0", "--metrics-bind-address": i.metrics,
+	}
+	arguments := []string{"--kubeconfig=" + i.kubeconfig(t, i.namespace, one(t, i.accounts(), "ServiceAccount").GetName())}
+	for _, argument := range given[1:] {
+		name, _, _ := strings.Cut(argument, "=")
+		if value, changed := here[name]; changed {
+			argument = name + "=" + value
+		}
+		arguments = append(arguments, argument)
+	}
+	return append([]string{given[0]}, arguments...)
+}
+
+// accounts returns the ServiceAccounts of the release's namespace.
+func (i *installation) accounts() (accounts []*unstructured.Unstructured) {
+	for _, object := range i.objects {
+		if object.GetKind() == "ServiceAccount" && object.GetNamespace() == i.namespace {
+			accounts = append(accounts, object)
+		}
+	}
+	return accounts
+}
+
+// host is a running host.
+type host struct {
+	command *exec.Cmd
+	output  *buffer
+	ended   chan struct{}
+}
+
+// start runs the container until the test ends.
+func (i *installation) start(t *testing.T) *host {
+	t.Helper()
+	h := &host{command: exec.Command(filepath.Join(built, "wasmloop"), i.arguments(t)...), output: &buffer{}, ended: make(chan struct{})}
+	h.command.Stdout, h.command.Stderr = h.output, h.output
+	if err := h.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = h.command.Wait() // tests look at what it says
+		close(h.ended)
+	}()
+	t.Cleanup(func() {
+		if err := h.command.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Error(err)
+		}
+		select {
+		case <-h.ended:
+		case <-time.After(patience):
+			_ = h.command.Process.Kill()
+			t.Error("the host does not end")
+		}
+		if t.Failed() {
+			t.Logf("the host's log:\n%s", h.output)
+		}
+	})
+	return h
+}
+
+// waitForLog waits for a log line that has all the parts.
+func (h *host) waitForLog(t *testing.T, parts ...string) {
+	t.Helper()
+	eventually(t, func() error {
+		for line := range strings.Lines(h.output.String()) {
+			if hasAll(line, parts) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no log line has all of %q", parts)
+	})
+}
+
+func hasAll(text string, parts []string) bool {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return false
+		}
+	}
+	return true
+}
+
+// lacksNothing wants that the API server has refused the host nothing.
+func (h *host) lacksNothing(t *testing.T) {
+	t.Helper()
+	for line := range strings.Lines(h.output.String()) {
+		if strings.Contains(line, "orbidden") || strings.Contains(line, "may not") {
+			t.Errorf("a right is missing: %s", line)
+		}
+	}
+}
+
+// buffer is a bytes.Buffer for concurrent use.
+type buffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+// withoutVerb returns a change that takes a verb on a resource out of all roles.
+func withoutVerb(t *testing.T, resource, verb string) func(*unstructured.Unstructured) {
+	t.Helper()
+	taken := false
+	t.Cleanup(func() {
+		if !taken {
+			t.Errorf("the chart does not give %s on %s", verb, resource)
+		}
+	})
+	return func(object *unstructured.Unstructured) {
+		if object.GroupVersionKind().Group != rbacv1.GroupName {
+			return
+		}
+		rules, _, _ := unstructured.NestedSlice(object.Object, "rules")
+		for _, rule := range rules {
+			fields, _ := rule.(map[string]any)
+			resources, _, _ := unstructured.NestedStringSlice(fields, "resources")
+			verbs, _, _ := unstructured.NestedStringSlice(fields, "verbs")
+			if len(resources) != 1 || resources[0] != resource {
+				continue
+			}
+			var left []any
+			for _, other := range verbs {
+				if other == verb {
+					taken = true
+				} else {
+					left = append(left, other)
+				}
+			}
+			if fields["verbs"] = left; len(left) == 0 {
+				fields["verbs"] = []any{"deletecollection"} // a rule must have some
+			}
+		}
+		if rules != nil {
+			object.Object["rules"] = rules
+		}
+	}
+}
