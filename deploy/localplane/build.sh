@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# build.sh DIR builds localplane into the folder DIR, with links named after the components, so that DIR serves as
+# build.sh DIR builds localplane and pause into the folder DIR, with links named after the components, so that DIR serves as
 # KUBEBUILDER_ASSETS. It does nothing when DIR holds what these sources build. An interrupted build changes nothing there.
 set -euo pipefail
 
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-sources() { printf '%s\n' ./*.go go.mod go.sum build.sh | grep -v '_test\.go$'; }
+sources() { printf '%s\n' ./*.go pause/*.go go.mod go.sum build.sh | grep -v '_test\.go$'; }
 stamp=$(
   {
     go env GOVERSION GOOS GOARCH
@@ -44,7 +44,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 count() { grep -c "$@" "$work/log" || true; }
-# report prints the build's progress every 15 seconds, so that six silent minutes do not look like a hang.
+# report prints the build's progress every 15 seconds, so that seven silent minutes do not look like a hang.
 report() {
   for ((elapsed = 15; ; elapsed += 15)); do
     for _ in {1..15}; do
@@ -56,12 +56,17 @@ report() {
   done
 }
 
-echo "localplane: building etcd, kube-apiserver, kube-controller-manager and kubectl into ${1}"
-echo "localplane: the first time this takes about 6 minutes on 2 cores and 3 GB of Go's build cache; later about 10 seconds"
+components=(etcd kube-apiserver kube-controller-manager kubectl)
+if [[ $(go env GOOS) == linux ]]; then
+  components+=(kubelet kube-scheduler kube-proxy coredns) # node_linux.go has them
+fi
+
+echo "localplane: building ${components[*]} into ${1}"
+echo "localplane: the first time this takes about 7 minutes on 2 cores and 3 GB of Go's build cache; later about 10 seconds"
 started=$SECONDS
 flags=$(ldflags)
 set -m
-GOTMPDIR=$work CGO_ENABLED=0 go build -v -trimpath -ldflags "$flags" -o "$work/localplane" . 2>"$work/log" &
+GOTMPDIR=$work CGO_ENABLED=0 go build -v -trimpath -ldflags "$flags" -o "$work/" . ./pause 2>"$work/log" &
 builder=$!
 set +m
 report
@@ -75,8 +80,8 @@ builder=
 
 # The stamp goes first and comes last: whatever happens in between, the next run starts over.
 rm -f "$out/.stamp"
-mv "$work/localplane" "$out/localplane"
-for component in etcd kube-apiserver kube-controller-manager kubectl; do
+mv "$work/localplane" "$work/pause" "$out"
+for component in "${components[@]}"; do
   ln -sf localplane "$out/$component"
 done
 echo "$stamp" >"$out/.stamp"

@@ -1,5 +1,6 @@
-// Command localplane is a Kubernetes control plane in one multi-call binary: etcd, kube-apiserver and
-// kube-controller-manager, built from their published Go modules, and kubectl to look at it with.
+// Command localplane is a Kubernetes cluster in one multi-call binary, built from the published Go modules: etcd,
+// kube-apiserver, kube-controller-manager, and kubectl to look at it with; on Linux, kube-scheduler, kubelet, kube-proxy and
+// CoreDNS as well, which make it one that runs Pods.
 //
 // Which one runs is decided by the name it was called by (so that links named after them make a folder that
 // envtest accepts as KUBEBUILDER_ASSETS), or else by the first argument:

@@ -27,7 +27,7 @@ func TestComponent(t *testing.T) {
 		"by link":                       {[]string{"bin/assets/etcd", "--version"}, "etcd", []string{"bin/assets/etcd", "--version"}},
 		"by first argument":             {[]string{"localplane", "kube-apiserver", "-v=2"}, "kube-apiserver", []string{"kube-apiserver", "-v=2"}},
 		"a link wins over an argument":  {[]string{"etcd", "kube-apiserver"}, "etcd", []string{"etcd", "kube-apiserver"}},
-		"an unknown one is still named": {[]string{"localplane", "kubelet"}, "kubelet", []string{"kubelet"}},
+		"an unknown one is still named": {[]string{"localplane", "kine"}, "kine", []string{"kine"}},
 		"no argument":                   {[]string{"localplane"}, "localplane", []string{"localplane"}},
 	}
 	for name, tc := range tests {
@@ -44,13 +44,13 @@ func TestComponent(t *testing.T) {
 func TestUnknownComponent(t *testing.T) {
 	before := os.Args
 	t.Cleanup(func() { os.Args = before })
-	os.Args = []string{"localplane", "kubelet"}
+	os.Args = []string{"localplane", "kine"}
 
 	var stderr bytes.Buffer
 	if code := doMain(&stderr); code != 2 {
 		t.Errorf("got exit code %d, want 2", code)
 	}
-	for _, name := range []string{"kubelet", "etcd", "kube-apiserver", "kube-controller-manager"} {
+	for _, name := range []string{"kine", "etcd", "kube-apiserver", "kube-controller-manager"} {
 		if !strings.Contains(stderr.String(), name) {
 			t.Errorf("the message does not name %s: %s", name, stderr.String())
 		}
