@@ -26,18 +26,19 @@ const leafLifetime = 365 * 24 * time.Hour
 // keys are the cluster's certificate authority and the key of its service accounts. They are kept in a folder, so that
 // credentials from an earlier start stay good. As an envtest.Authn it gives clients their certificates.
 type keys struct {
-	dir string
-	ca  *x509.Certificate
-	key crypto.Signer
+	dir   string
+	names []string
+	ca    *x509.Certificate
+	key   crypto.Signer
 }
 
 var _ envtest.Authn = (*keys)(nil)
 
-// loadKeys reads the keys in dir, makes those that are missing, and leaves a new serving certificate for kube-apiserver
-// under the names that envtest looks for.
-func loadKeys(dir string) (*keys, error) {
-	k := &keys{dir: dir}
-	steps := []func() error{k.loadCA, k.loadServiceAccountKey, k.renewServingCertificate}
+// loadKeys reads the keys in dir, makes those that are missing, and leaves a new serving certificate for kube-apiserver,
+// good for further names, under the names that envtest looks for, and one that kubelets know it by.
+func loadKeys(dir string, names []string) (*keys, error) {
+	k := &keys{dir: dir, names: append([]string{"localhost", loopback}, names...)}
+	steps := []func() error{k.loadCA, k.loadServiceAccountKey, k.renewServingCertificate, k.renewKubeletClient}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("cannot make the cluster's keys: %w", err)
@@ -77,19 +78,50 @@ func (k *keys) loadServiceAccountKey() error {
 }
 
 func (k *keys) renewServingCertificate() error {
-	certPEM, keyPEM, err := k.sign(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: apiServerName},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost"},
-		IPAddresses: []net.IP{net.ParseIP(loopback)},
-	})
+	certPEM, keyPEM, err := k.signServer(apiServerName, k.names)
 	if err != nil {
 		return err
 	}
+	return k.write("apiserver", certPEM, keyPEM)
+}
+
+// renewKubeletClient makes the certificate that kube-apiserver shows to kubelets, if somebody adds any.
+func (k *keys) renewKubeletClient() error {
+	certPEM, keyPEM, err := k.signClient(envtest.User{Name: kubeletClient, Groups: []string{admins}})
+	if err != nil {
+		return err
+	}
+	return k.write(kubeletClient, certPEM, keyPEM)
+}
+
+func (k *keys) write(name string, certPEM, keyPEM []byte) error {
 	return errors.Join(
-		os.WriteFile(filepath.Join(k.dir, "apiserver.crt"), certPEM, 0o600),
-		os.WriteFile(filepath.Join(k.dir, "apiserver.key"), keyPEM, 0o600),
+		os.WriteFile(filepath.Join(k.dir, name+".crt"), certPEM, 0o600),
+		os.WriteFile(filepath.Join(k.dir, name+".key"), keyPEM, 0o600),
 	)
+}
+
+// signServer makes a certificate that is good for names and addresses.
+func (k *keys) signServer(name string, good []string) (certPEM, keyPEM []byte, err error) {
+	template := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: name},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, name := range good {
+		if address := net.ParseIP(name); address != nil {
+			template.IPAddresses = append(template.IPAddresses, address)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	return k.sign(template)
+}
+
+func (k *keys) signClient(user envtest.User) (certPEM, keyPEM []byte, err error) {
+	return k.sign(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: user.Name, Organization: user.Groups},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
 }
 
 // sign completes the template, makes a key for it and signs it.
@@ -128,10 +160,7 @@ func (k *keys) Stop() error { return nil }
 
 // AddUser returns a copy of base with a new client certificate for the user.
 func (k *keys) AddUser(user envtest.User, base *rest.Config) (*rest.Config, error) {
-	certPEM, keyPEM, err := k.sign(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: user.Name, Organization: user.Groups},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
+	certPEM, keyPEM, err := k.signClient(user)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the client certificate of %s: %w", user.Name, err)
 	}

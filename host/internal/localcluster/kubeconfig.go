@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strconv"
 
 	"k8s.io/client-go/rest"
@@ -39,10 +40,10 @@ func writeKubeconfig(path string, config *rest.Config) error {
 	return nil
 }
 
-// lastPort returns the port that the kubeconfig file of an earlier start names, so that clients left open from then find
-// the API server again. It returns 0 when there is none or somebody else has taken it.
-func lastPort(path string) int {
-	config, err := clientcmd.BuildConfigFromFlags("", path)
+// LastPort returns the port that the kubeconfig file of an earlier start over a folder names, so that clients left open from
+// then find the API server again. It returns 0 when there is none or somebody else has taken it.
+func LastPort(dir string) int {
+	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(dir, kubeconfigName))
 	if err != nil {
 		return 0
 	}

@@ -1,7 +1,8 @@
 // Package localcluster starts a real Kubernetes control plane on this machine: etcd, kube-apiserver and
 // kube-controller-manager, on free ports of 127.0.0.1.
 //
-// It stands in for a cluster in everything but running containers: Pods are created and never scheduled.
+// It stands in for a cluster in everything but running containers: Pods are created and never scheduled. Package localnode
+// adds a node to it.
 package localcluster
 
 import (
@@ -40,6 +41,12 @@ type Options struct {
 	// Assets is the folder with the binaries etcd, kube-apiserver and kube-controller-manager. Empty means the one that the
 	// variable KUBEBUILDER_ASSETS names or else bin/assets in the working directory or the nearest folder above it.
 	Assets string
+
+	// Port is kube-apiserver's. 0 means the one of an earlier start over Dir, when it is free, or else any.
+	Port int
+
+	// AlsoKnownAs are names and addresses, beside localhost and 127.0.0.1, that kube-apiserver's certificate is good for.
+	AlsoKnownAs []string
 
 	// CRDs are files and folders whose CustomResourceDefinitions are installed before kube-controller-manager starts.
 	// Its garbage collector looks for new kinds only every 30 seconds; of these it knows from the start.
@@ -148,7 +155,7 @@ func (c *Cluster) openFolder(context.Context) (err error) {
 		return err
 	}
 	c.undo = append(c.undo, c.folder.close)
-	c.keys, err = loadKeys(c.folder.path("pki"))
+	c.keys, err = loadKeys(c.folder.path("pki"), c.options.AlsoKnownAs)
 	return err
 }
 

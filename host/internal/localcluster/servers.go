@@ -1,16 +1,22 @@
 package localcluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"strconv"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// admins is the group that may do everything.
-const admins = "system:masters"
+const (
+	// admins is the group that may do everything.
+	admins = "system:masters"
+	// kubeletClient is who kube-apiserver is to kubelets.
+	kubeletClient = "kube-apiserver-kubelet-client"
+)
 
 func (c *Cluster) startEtcd(context.Context) error {
 	output, err := c.folder.openLog(etcdName)
@@ -43,7 +49,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 			ListenAddr: envtest.ListenAddr{Address: loopback}, CA: c.keys.caPEM(), Authn: c.keys,
 		},
 	}
-	if port := lastPort(c.folder.path(kubeconfigName)); port != 0 {
+	if port := cmp.Or(c.options.Port, LastPort(c.folder.dir)); port != 0 {
 		server.Port = strconv.Itoa(port)
 	}
 	c.configure(server.Configure())
@@ -52,7 +58,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 	if err := server.Start(); err != nil {
 		return c.folder.explain(apiServerName, err)
 	}
-	c.config, err = c.clientConfig("admin")
+	c.config, err = c.clientConfig("admin", admins)
 	if err != nil {
 		return err
 	}
@@ -65,6 +71,10 @@ func (c *Cluster) configure(flags *envtest.Arguments) {
 	flags.Set("service-account-signing-key-file", c.keys.serviceAccountKey())
 	// envtest's issuer is the server's address; tokens must outlive a change of port.
 	flags.Set("service-account-issuer", "https://kubernetes.default.svc")
+	// There may be kubelets some day.
+	flags.Set("kubelet-client-certificate", filepath.Join(c.keys.dir, kubeletClient+".crt"))
+	flags.Set("kubelet-client-key", filepath.Join(c.keys.dir, kubeletClient+".key"))
+	flags.Set("kubelet-certificate-authority", c.keys.caFile())
 	// The Service "kubernetes" cannot have a loopback address as its endpoint, and nobody would use it.
 	flags.Set("endpoint-reconciler-type", "none")
 	if !c.options.WithoutControllerManager {
@@ -81,32 +91,23 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 		return nil
 	}
 	// It has a name of its own, so that an audit log tells its calls from others.
-	config, err := c.clientConfig("system:" + managerName)
+	kubeconfig, err := c.AddUser("system:"+managerName, admins)
 	if err != nil {
 		return err
 	}
-	if err := writeKubeconfig(c.folder.path("pki", managerName+".kubeconfig"), config); err != nil {
-		return err
-	}
-	output, err := c.folder.openLog(managerName)
+	c.manager, err = c.startServer(managerName, c.assets.path(managerName), c.managerArgs(kubeconfig)...)
 	if err != nil {
 		return err
 	}
-	c.options.Log.Info("starting kube-controller-manager")
-	c.manager, err = startProcess(c.assets.path(managerName), c.managerArgs(), output)
-	if err != nil {
-		return fmt.Errorf("cannot start %s: %w", managerName, err)
-	}
-	c.undo = append(c.undo, c.manager.stop)
 	if err := c.waitFor(ctx, defaultServiceAccount(), c.manager); err != nil {
 		return c.folder.explain(managerName, fmt.Errorf("cannot start %s: %w", managerName, err))
 	}
 	return nil
 }
 
-func (c *Cluster) managerArgs() []string {
+func (c *Cluster) managerArgs(kubeconfig string) []string {
 	return []string{
-		"--kubeconfig=" + c.folder.path("pki", managerName+".kubeconfig"),
+		"--kubeconfig=" + kubeconfig,
 		"--root-ca-file=" + c.keys.caFile(),
 		"--service-account-private-key-file=" + c.keys.serviceAccountKey(),
 		"--leader-elect=false",
@@ -117,11 +118,27 @@ func (c *Cluster) managerArgs() []string {
 	}
 }
 
-// clientConfig returns the configuration of a client that may do everything, under a name of its own.
-func (c *Cluster) clientConfig(name string) (*rest.Config, error) {
+// startServer starts a server of any name, which ends with the cluster, before those that were started earlier. Its output is
+// in the cluster's folder.
+func (c *Cluster) startServer(name, path string, args ...string) (*process, error) {
+	output, err := c.folder.openLog(name)
+	if err != nil {
+		return nil, err
+	}
+	c.options.Log.Info("starting " + name)
+	server, err := startProcess(path, args, output)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", name, err)
+	}
+	c.undo = append(c.undo, server.stop)
+	return server, nil
+}
+
+// clientConfig returns the configuration of a client, under a name of its own.
+func (c *Cluster) clientConfig(name string, groups ...string) (*rest.Config, error) {
 	// The server has priorities and fairness to protect itself: no limit on this side.
 	base := &rest.Config{QPS: -1}
-	user, err := c.plane.AddUser(envtest.User{Name: name, Groups: []string{admins}}, base)
+	user, err := c.plane.AddUser(envtest.User{Name: name, Groups: groups}, base)
 	if err != nil {
 		return nil, err
 	}
