@@ -41,7 +41,7 @@ WASM    := $(foreach name,$(MODULES),modules/$(name)/$(name).wasm)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run build wasmloop modules guests assets image tools chart chart-package release-dry-run test test-long fuzz bench bench-cluster bench-watching check lint tidy-check generate-check fmt generate clean
+.PHONY: help run build wasmloop modules guests assets image cluster cluster-images test-cluster tools chart chart-package release-dry-run test test-long fuzz bench bench-cluster bench-watching check lint tidy-check generate-check fmt generate clean
 
 ##@ Use it
 
@@ -81,6 +81,17 @@ else
 	@echo "assets: using those in $(GIVEN_ASSETS)"
 endif
 
+# The tests' cluster takes the image for this machine's processor alone, and another version of it to go over to.
+cluster-images:
+	$(MAKE) --no-print-directory image IMAGE_FLAGS='--platforms linux/$(shell $(GO) env GOARCH) --out dist/cluster'
+	$(MAKE) --no-print-directory image IMAGE_FLAGS='--platforms linux/$(shell $(GO) env GOARCH) --out dist/cluster-next' VERSION=$(VERSION)-next
+
+cluster: build $(HELM) cluster-images ## Run a Kubernetes cluster with a real node on this machine, until Ctrl-C: as root, on Linux
+	@host/test/cluster/install.sh
+	@deploy/localplane/build.sh bin/assets
+	$(GO) build -trimpath -o bin/cluster ./host/test/cluster
+	@KUBEBUILDER_ASSETS=$(BUILT_ASSETS) bin/cluster --image dist/cluster/wasmloop-linux-$(shell $(GO) env GOARCH).tar
+
 image: ## Build the host's image below dist/image, for amd64 and arm64; needs no Docker
 	$(GO) build -trimpath -buildvcs=false -o bin/image ./deploy/image/build
 	bin/image --name $(IMAGE) --version $(VERSION) $(IMAGE_FLAGS)
@@ -99,6 +110,11 @@ test: build assets $(HELM) ## Run all tests, against a real control plane
 	$(GO) test -timeout 30m ./...
 	$(LOCALPLANE_GO) test ./...
 	$(COSIGN_GO) test ./...
+
+test-cluster: build $(HELM) cluster-images ## Install the chart and the image in a cluster with a real node: as root, on Linux; says so where it cannot
+	@host/test/cluster/install.sh || echo 'cluster: what the node runs is not installed'
+	@deploy/localplane/build.sh bin/assets
+	KUBEBUILDER_ASSETS=$(BUILT_ASSETS) $(GO) test -count=1 -timeout 20m -v ./host/test/cluster -real
 
 test-long: build assets $(HELM) ## Run all tests with the race detector, crash the host in more ways, and fuzz for longer
 	$(GO) test -race -count=1 -timeout 60m ./...
@@ -185,8 +201,10 @@ $(HELM):
 	@echo 'tools: building Helm $(HELM_VERSION), which takes a few minutes the first time'
 	$(call install,-ldflags '-s -w -X helm.sh/helm/v4/internal/version.version=$(HELM_VERSION)' helm.sh/helm/v4/cmd/helm@$(HELM_VERSION),helm)
 
+# Its go.mod has replace directives, with which go install takes no package.
 $(TOOLS)/helm-unittest-$(HELM_UNITTEST_VERSION):
-	$(call install,github.com/helm-unittest/helm-unittest/cmd/helm-unittest@$(HELM_UNITTEST_VERSION),helm-unittest)
+	cd "$$($(GO) mod download -json github.com/helm-unittest/helm-unittest@$(HELM_UNITTEST_VERSION) | sed -n 's/^\t"Dir": "\(.*\)",*$$/\1/p')" && \
+		GOFLAGS= $(GO) build -trimpath -o $@ ./cmd/helm-unittest
 
 $(TOOLS)/helm-docs-$(HELM_DOCS_VERSION):
 	$(call install,github.com/norwoodj/helm-docs/cmd/helm-docs@$(HELM_DOCS_VERSION),helm-docs)

@@ -160,7 +160,7 @@ func TestWhatIsInAnImage(t *testing.T) {
 			want := map[string]member{
 				"LICENSE": {0o644, 0}, "etc": {0o755, 0}, "etc/group": {0o644, 0}, "etc/passwd": {0o644, 0}, "etc/ssl": {0o755, 0},
 				"etc/ssl/certs": {0o755, 0}, "etc/ssl/certs/ca-certificates.crt": {0o644, 0}, "modules": {0o755, 0},
-				"modules/serviceaddress.wasm": {0o644, 0}, "tmp": {0o1777, 65532}, "var": {0o755, 0}, "var/cache": {0o755, 0},
+				"modules/serviceaddress.wasm": {0o644, 0}, "tmp": {0o1777, 65532}, "tmp/kubebuilder-envtest": {0o755, 65532}, "var": {0o755, 0}, "var/cache": {0o755, 0},
 				"var/cache/wasmloop": {0o700, 65532}, "wasmloop": {0o755, 0},
 			}
 			if diff := cmp.Diff(want, members); diff != "" {

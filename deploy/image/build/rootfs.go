@@ -44,6 +44,8 @@ func rootfs(binary, sample, licence []byte) []file {
 		folder("modules"),
 		{path: "modules/" + sampleModule + ".wasm", mode: 0o644, content: sample},
 		{path: "tmp", mode: 0o1777, user: user},
+		// A library of the local control plane makes this folder as the host starts, and panics if it cannot.
+		{path: "tmp/kubebuilder-envtest", mode: 0o755, user: user},
 		folder("var"),
 		folder("var/cache"),
 		{path: cacheFolder, mode: 0o700, user: user},

@@ -87,7 +87,7 @@ func (f *rbacFlags) register(command *cobra.Command) {
 }
 
 func (f *rbacFlags) print(stdout, stderr io.Writer) error {
-	conf, err := config.Load(f.config)
+	conf, err := config.LoadElsewhere(f.config)
 	if err != nil {
 		return err
 	}

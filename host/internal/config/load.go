@@ -15,13 +15,17 @@ import (
 
 // Load reads, defaults and validates the config file at path. Relative module sources are resolved against its folder,
 // and their files must be there. The error joins a *FaultError for each fault found.
-func Load(path string) (*Config, error) { return load(path, false) }
+func Load(path string) (*Config, error) { return load(path, false, true) }
 
 // LoadUnlocked does the same, and lets sources lack the digests that the policy requires.
-func LoadUnlocked(path string) (*Config, error) { return load(path, true) }
+func LoadUnlocked(path string) (*Config, error) { return load(path, true, true) }
 
-// load reads the config file at path. unlocked lets sources lack the digests that the policy requires.
-func load(path string, unlocked bool) (*Config, error) {
+// LoadElsewhere reads the config of a host on another machine: the files that it names need not be on this one.
+func LoadElsewhere(path string) (*Config, error) { return load(path, false, false) }
+
+// load reads the config file at path. unlocked lets sources lack the digests that the policy requires, and files says whether those
+// that it names must be there.
+func load(path string, unlocked, files bool) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the config: %w", err)
@@ -35,6 +39,9 @@ func load(path string, unlocked bool) (*Config, error) {
 		return nil, err
 	}
 	config.resolvePaths(filepath.Dir(absolute))
+	if !files {
+		return config, nil
+	}
 	if err := document.locate(config.missingFiles()); err != nil {
 		return nil, err
 	}

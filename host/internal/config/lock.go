@@ -25,7 +25,7 @@ type Locked struct {
 // changed. A source that has a digest keeps it, unless it has a tag as well and update is true. Files on this machine stay as they
 // are: they are not fetched from anywhere.
 func Lock(path string, update bool, resolve func(source string) (pinned string, err error)) (text []byte, locked []Locked, err error) {
-	conf, err := load(path, true)
+	conf, err := load(path, true, true)
 	if err != nil {
 		return nil, nil, err
 	}

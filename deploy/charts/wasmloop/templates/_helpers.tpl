@@ -62,3 +62,10 @@ app.kubernetes.io/component: test
 {{- end }}
 {{- dict "items" $items | toJson }}
 {{- end }}
+
+{{- /* Annotations of what helm test makes; . is the order. */}}
+{{- define "wasmloop.testHook" -}}
+helm.sh/hook: test
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}

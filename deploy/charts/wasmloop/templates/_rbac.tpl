@@ -70,28 +70,52 @@ config/scope.go (in which namespaces objects may be).
 {{- $namespaces | uniq | sortAlpha | toJson }}
 {{- end }}
 
-{{- /* All rights that the values ask for, as JSON. */}}
-{{- define "wasmloop.grants" -}}
-{{- $grants := dict }}
-{{- if not .Values.rbac.wildcard }}
+{{- /* All rights that the values ask for, as JSON: grants by account, of which "" is the host's own and others are NAMESPACE/NAME. */}}
+{{- define "wasmloop.accounts" -}}
+{{- $host := dict }}
+{{- $accounts := dict "" $host }}
 {{- $config := include "wasmloop.config" . | fromYaml }}
 {{- range $config.controllers }}
-{{- include "wasmloop.grantController" (dict "grants" $grants "values" $.Values "controller" .) }}
+{{- include "wasmloop.grantController" (dict "accounts" $accounts "host" $host "values" $.Values "controller" .) }}
 {{- end }}
-{{- include "wasmloop.grantSources" (dict "grants" $grants "config" $config) }}
+{{- include "wasmloop.grantSources" (dict "grants" $host "config" $config) }}
+{{- $here := dict "grants" $host "namespaces" (list .Release.Namespace) }}
+{{- if $config.controllers }}
+{{- include "wasmloop.grantEvents" $here }}
 {{- end }}
-{{- if and .Values.leaderElection.enabled (not .Values.rbac.wildcard) }}
-{{- include "wasmloop.grantLease" (dict "grants" $grants "namespaces" (list .Release.Namespace)) }}
+{{- if .Values.leaderElection.enabled }}
+{{- include "wasmloop.grantEvents" $here }}
+{{- include "wasmloop.grantLease" (merge (dict "name" (include "wasmloop.fullname" .)) $here) }}
 {{- end }}
-{{- toJson $grants }}
+{{- if and .Values.metrics.enabled .Values.metrics.secure }}
+{{- $everywhere := dict "grants" $host "namespaces" (list "*") "verbs" (list "create") }}
+{{- include "wasmloop.grant" (merge (dict "group" "authentication.k8s.io" "resource" "tokenreviews") $everywhere) }}
+{{- include "wasmloop.grant" (merge (dict "group" "authorization.k8s.io" "resource" "subjectaccessreviews") $everywhere) }}
+{{- end }}
+{{- if .Values.rbac.wildcard }}
+{{- $_ := set $accounts "" dict }}
+{{- end }}
+{{- toJson $accounts }}
+{{- end }}
+
+{{- define "wasmloop.grantEvents" -}}
+{{- include "wasmloop.grant" (dict "grants" .grants "namespaces" .namespaces "group" "" "resource" "events" "verbs" (list "create" "patch")) }}
 {{- end }}
 
 {{- /* Whoever creates an object cannot be held to its name. */}}
 {{- define "wasmloop.grantLease" -}}
 {{- $lease := dict "grants" .grants "namespaces" .namespaces "group" "coordination.k8s.io" "resource" "leases" }}
 {{- include "wasmloop.grant" (merge (dict "verbs" (list "create")) $lease) }}
-{{- include "wasmloop.grant" (merge (dict "verbs" (list "get" "update") "names" (list "wasmloop.wasmloop.dev")) $lease) }}
-{{- include "wasmloop.grant" (dict "grants" .grants "namespaces" .namespaces "group" "" "resource" "events" "verbs" (list "create" "patch")) }}
+{{- include "wasmloop.grant" (merge (dict "verbs" (list "get" "update") "names" (list .name)) $lease) }}
+{{- end }}
+
+{{- /* The account that a controller acts as, "" for the host's own, "-" if nobody knows which it is. */}}
+{{- define "wasmloop.accountOf" -}}
+{{- if .controller.tokenFile }}
+{{- get .values.rbac.tokenAccounts .controller.name | default "-" }}
+{{- else }}
+{{- .controller.serviceAccount | default "" }}
+{{- end }}
 {{- end }}
 
 {{- /* What modules are fetched with and from: pull secrets, and ConfigMaps. Modules without a controller are not fetched. */}}
@@ -109,6 +133,21 @@ config/scope.go (in which namespaces objects may be).
 {{- end }}
 
 {{- define "wasmloop.grantController" -}}
+{{- $account := include "wasmloop.accountOf" . }}
+{{- if not (hasKey .accounts $account) }}
+{{- $_ := set .accounts $account dict }}
+{{- end }}
+{{- $grants := get .accounts $account }}
+{{- if eq $account "-" }}
+{{- $grants = dict }}
+{{- $_ := unset .accounts "-" }}
+{{- end }}
+{{- if .controller.serviceAccount }}
+{{- $parts := splitList "/" .controller.serviceAccount }}
+{{- $in := list (index $parts 0) }}
+{{- include "wasmloop.grant" (dict "grants" .host "namespaces" $in "group" "" "resource" "serviceaccounts" "names" (list (index $parts 1)) "verbs" (list "impersonate")) }}
+{{- include "wasmloop.grantEvents" (dict "grants" .host "namespaces" $in) }}
+{{- end }}
 {{- $fors := (include "wasmloop.list" .controller.for | fromJson).items }}
 {{- $owns := .controller.owns | default list }}
 {{- $reconciled := list }}
@@ -123,36 +162,30 @@ config/scope.go (in which namespaces objects may be).
 {{- $selectsNamespaces = true }}
 {{- end }}
 {{- end }}
+{{- /* merge takes the same dict twice for a loop, so that these two are set by themselves. */}}
 {{- $context := dict "grants" .grants "values" .values "owns" $owns "reconciled" $reconciled "onlyCluster" $onlyCluster "selectsNamespaces" $selectsNamespaces }}
 {{- range $fors }}
-{{- include "wasmloop.grantReconciled" (merge (dict "kind" .) $context) }}
+{{- include "wasmloop.grantReconciled" (set (set (merge (dict "kind" .) $context) "grants" $grants) "host" $.host) }}
 {{- end }}
 {{- range $owns }}
-{{- include "wasmloop.grantOwned" (merge (dict "kind" .) $context) }}
+{{- include "wasmloop.grantOwned" (set (set (merge (dict "kind" .) $context) "grants" $grants) "host" $.host) }}
 {{- end }}
-{{- include "wasmloop.grantRelated" (merge (dict "related" (.controller.related | default dict)) $context) }}
+{{- include "wasmloop.grantRelated" (set (merge (dict "related" (.controller.related | default dict)) $context) "grants" $grants) }}
 {{- if $selectsNamespaces }}
-{{- include "wasmloop.grant" (dict "grants" .grants "namespaces" (list "*") "group" "" "resource" "namespaces" "verbs" (list "get" "list" "watch")) }}
+{{- include "wasmloop.grant" (dict "grants" $grants "namespaces" (list "*") "group" "" "resource" "namespaces" "verbs" (list "get" "list" "watch")) }}
 {{- end }}
 {{- end }}
 
-{{- /* A reconciled kind is read, and its labels, annotations, finalizers and status are patched. One that is also owned is read in all
-namespaces. Events of cluster-scoped objects are in the namespace default. */}}
+{{- /* A reconciled kind is read, and its labels, annotations, finalizers and status are patched. The host itself records
+events on it; those of cluster-scoped objects are in the namespace default. */}}
 {{- define "wasmloop.grantReconciled" -}}
 {{- $rule := dict "grants" .grants "group" (include "wasmloop.group" .kind.apiVersion) "resource" (include "wasmloop.resource" .) }}
 {{- $cluster := include "wasmloop.isClusterScoped" . }}
 {{- $namespaces := include "wasmloop.scope" (dict "namespaces" (.kind.namespaces | default (list "*")) "cluster" $cluster) | fromJsonArray }}
-{{- $read := $namespaces }}
-{{- range .owns }}
-{{- if and (eq .apiVersion $.kind.apiVersion) (eq .kind $.kind.kind) }}
-{{- $read = list "*" }}
-{{- end }}
-{{- end }}
-{{- include "wasmloop.grant" (merge (dict "namespaces" $read "verbs" (list "get" "list" "watch")) $rule) }}
-{{- include "wasmloop.grant" (merge (dict "namespaces" $namespaces "verbs" (list "patch")) $rule) }}
+{{- include "wasmloop.grant" (merge (dict "namespaces" $namespaces "verbs" (list "get" "list" "watch" "patch")) $rule) }}
 {{- include "wasmloop.grant" (merge (dict "namespaces" $namespaces "verbs" (list "patch") "resource" (printf "%s/status" $rule.resource)) $rule) }}
 {{- $events := ternary (list "default") $namespaces (not (empty $cluster)) }}
-{{- include "wasmloop.grant" (dict "grants" .grants "namespaces" $events "group" "" "resource" "events" "verbs" (list "create" "patch")) }}
+{{- include "wasmloop.grantEvents" (dict "grants" .host "namespaces" $events) }}
 {{- end }}
 
 {{- /* Children are applied, which creates and patches, and deleted unless they are left behind. Those of a cluster-scoped object are looked
@@ -221,7 +254,7 @@ for in all namespaces, and written where they may be. */}}
 {{- $has = concat $has (dig (printf "%s/%s/" $rule.group $rule.resource) "verbs" list (get $.grants $.namespace)) }}
 {{- end }}
 {{- $verbs := list }}
-{{- range list "get" "list" "watch" "create" "update" "patch" "delete" }}
+{{- range list "get" "list" "watch" "create" "update" "patch" "delete" "impersonate" }}
 {{- if and (has . $rule.verbs) (not (has . $has)) }}
 {{- $verbs = append $verbs . }}
 {{- end }}
@@ -239,8 +272,60 @@ for in all namespaces, and written where they may be. */}}
 {{- end }}
 {{- end }}
 
-{{- define "wasmloop.subjects" -}}
-- kind: ServiceAccount
-  name: {{ include "wasmloop.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace | quote }}
+{{- /* The roles of an account and their bindings: .grants in namespaces and, with .further rules, in the whole cluster. A role is .name in
+the release's namespace and .clusterName elsewhere: what releases of one name in two namespaces make must not be called the same. */}}
+{{- define "wasmloop.roles" -}}
+{{- $rules := concat (include "wasmloop.rules" (dict "grants" .grants "namespace" "*") | fromYamlArray) .further }}
+{{- if $rules }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ .clusterName }}
+  labels: {{- include "wasmloop.labels" .root | nindent 4 }}
+rules: {{- toYaml $rules | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ .clusterName }}
+  labels: {{- include "wasmloop.labels" .root | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ .clusterName }}
+subjects:
+  - {{- toYaml .subject | nindent 4 }}
+{{- end }}
+{{- range $namespace := omit .grants "*" | keys | sortAlpha }}
+{{- $roleName := ternary $.name $.clusterName (eq $namespace $.root.Release.Namespace) }}
+{{- with include "wasmloop.rules" (dict "grants" $.grants "namespace" $namespace) }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $roleName }}
+  namespace: {{ $namespace | quote }}
+  labels: {{- include "wasmloop.labels" $.root | nindent 4 }}
+rules: {{- . | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $roleName }}
+  namespace: {{ $namespace | quote }}
+  labels: {{- include "wasmloop.labels" $.root | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ $roleName }}
+subjects:
+  - {{- toYaml $.subject | nindent 4 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The name in the whole cluster of what the release makes there. */}}
+{{- define "wasmloop.clusterName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "wasmloop.fullname" .) }}
 {{- end }}
