@@ -34,10 +34,8 @@ import (
 
 const repository = "../../.."
 
-var (
-	// tool is this program, built, and out what it has written.
-	tool, out string
-)
+// tool is this program, built, and out what it has written.
+var tool, out string
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == enterArgument {

@@ -149,7 +149,7 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 	}
 	e.supplyContext, e.stopSupplying = context.WithCancel(ctx)
 	// The modules are fetched and loaded while the host connects to the cluster and fills its caches.
-	if err := errors.Join(e.register(), e.take(ctx, conf)); err != nil { //nolint:contextcheck // no controller runs before Start
+	if err := errors.Join(e.register(), e.take(ctx, conf)); err != nil {
 		e.stopSupplying()
 		return nil, err
 	}

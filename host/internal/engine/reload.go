@@ -161,7 +161,7 @@ func (e *Engine) take(ctx context.Context, next *config.Config) error {
 	}
 	e.placing.Lock()
 	defer e.placing.Unlock()
-	added, err := e.pending(next) //nolint:contextcheck // accounts live as long as the engine
+	added, err := e.pending(next)
 	if err != nil {
 		return err
 	}
@@ -193,9 +193,9 @@ func (e *Engine) take(ctx context.Context, next *config.Config) error {
 	}
 	for _, r := range added {
 		old = append(old, e.fleet.runner(r.entry.Name))
-		e.fleet.replace(r)
+		e.fleet.replace(r) //nolint:contextcheck // it lives as long as the fleet
 	}
-	e.order(orders)
+	e.order(orders) //nolint:contextcheck // supplies live as long as the engine
 	return closeAll(ctx, old)
 }
 

@@ -49,7 +49,7 @@ func makeCgroups(name string) error {
 func delegate(root, name string) error {
 	if controllers, err := os.ReadFile(filepath.Join(root, "cgroup.controllers")); err == nil {
 		var enable []string
-		for _, controller := range strings.Fields(string(controllers)) {
+		for controller := range strings.FieldsSeq(string(controllers)) {
 			enable = append(enable, "+"+controller)
 		}
 		return write(filepath.Join(root, "cgroup.subtree_control"), strings.Join(enable, " "))

@@ -12,12 +12,12 @@ func osFile(fd uintptr) *os.File { return os.NewFile(fd, "") }
 
 // forward copies what comes on a connection to a port in these namespaces, and back.
 func forward(outer net.Conn, port int) {
-	defer outer.Close()
+	defer func() { _ = outer.Close() }() // there is nothing more to do with it
 	inner, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return
 	}
-	defer inner.Close()
+	defer func() { _ = inner.Close() }() // there is nothing more to do with it
 	var both sync.WaitGroup
 	both.Go(func() { pour(inner, outer) })
 	both.Go(func() { pour(outer, inner) })

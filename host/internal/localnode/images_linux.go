@@ -23,7 +23,7 @@ func (c *Cluster) LoadImage(ctx context.Context, archive string) error {
 	if err != nil {
 		return fmt.Errorf("cannot load an image: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // there is nothing more to do with it
 	return load(c.Command(ctx, "ctr", importImage...), file)
 }
 

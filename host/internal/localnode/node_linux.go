@@ -123,7 +123,7 @@ func (n *node) waitForNode(ctx context.Context) error {
 	err = wait.PollUntilContextTimeout(ctx, pollInterval, startTimeout, true, func(ctx context.Context) (bool, error) {
 		var found corev1.Node
 		if last = reader.Get(ctx, types.NamespacedName{Name: nodeName}, &found); last != nil {
-			return false, nil
+			return false, nil //nolint:nilerr // it is tried again, and told of at the end
 		}
 		for _, condition := range found.Status.Conditions {
 			if condition.Type == corev1.NodeReady {

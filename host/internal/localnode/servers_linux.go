@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"text/template"
@@ -30,9 +31,7 @@ func (n *node) configure(name string, further map[string]string) (string, error)
 		"Cgroup": "/" + n.Cgroup, "CAFile": n.plane.CAFile(), "Plugins": pluginFolder(), "Networks": n.path("cni"),
 		"Images": n.plane.Path("containerd"), "VolumePlugins": n.path("volumeplugins"), "Resolver": n.path("resolv.conf"),
 	}
-	for key, value := range further {
-		values[key] = value
-	}
+	maps.Copy(values, further)
 	var text bytes.Buffer
 	if err := templates.ExecuteTemplate(&text, name, values); err != nil {
 		return "", err

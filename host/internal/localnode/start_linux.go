@@ -79,7 +79,7 @@ func (c *Cluster) start(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }() // there is nothing more to do with it
 	options.Log.Info("starting the control plane and a node in namespaces of their own", "folder", c.dir)
 	report, err := c.enter(settings{Dir: c.dir, Assets: options.Assets, Port: port, Cgroup: c.cgroup}, listener)
 	if err != nil {
@@ -106,7 +106,7 @@ func listen(preferred int) (file *os.File, port int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }() // there is nothing more to do with it
 	file, err = listener.File()
 	return file, listener.Addr().(*net.TCPAddr).Port, err
 }
@@ -125,7 +125,7 @@ func (c *Cluster) enter(s settings, listener *os.File) (report *os.File, err err
 	if err != nil {
 		return nil, err
 	}
-	defer reported.Close()
+	defer func() { _ = reported.Close() }() // there is nothing more to do with it
 	c.process = exec.Command(executable, os.Args[1:]...)
 	c.process.Env = append(os.Environ(), stageVariable+"="+stageInit, settingsVariable+"="+string(text))
 	// A terminal's Ctrl-C is for this process, which ends those in order.
@@ -157,7 +157,7 @@ func (c *Cluster) leave() error {
 
 // awaitReport waits until the cluster has started, and returns why it has not.
 func awaitReport(ctx context.Context, report *os.File) error {
-	defer report.Close()
+	defer func() { _ = report.Close() }() // there is nothing more to do with it
 	done := context.AfterFunc(ctx, func() { _ = report.SetReadDeadline(time.Now()) })
 	defer done()
 	text, err := io.ReadAll(report)

@@ -33,7 +33,8 @@ func TestChart(t *testing.T) {
 	figure(t, "memory of the Pod that works, with one sample (MiB)", memoryOf(t, leader(t)))
 
 	registry(t)
-	sh(t, "bin/wasmloop push modules/namespacelist/namespacelist.wasm oci://registry.registry.svc:5000/namespacelist:1.0 --plain-http")
+	address := sh(t, "kubectl -n registry get service registry -o jsonpath='{.spec.clusterIP}'") // the node has no DNS of the cluster's
+	sh(t, "bin/wasmloop push modules/namespacelist/namespacelist.wasm oci://"+address+":5000/namespacelist:1.0 --plain-http")
 	figure(t, "helm upgrade --wait, with another config and a module from a registry", took(func() {
 		sh(t, "helm upgrade wasmloop "+chart+" --wait --values host/test/cluster/testdata/values.yaml")
 	}))
@@ -57,6 +58,7 @@ func TestChart(t *testing.T) {
 	handOver(t)
 	killUnderLoad(t)
 
+	sh(t, "kubectl -n "+namespace+" delete services -l wasmloop.dev/sample=serviceaddress --field-selector metadata.name!=wasmloop-metrics")
 	sh(t, "helm uninstall wasmloop --namespace "+namespace+" --wait")
 	if left := sh(t, "kubectl -n "+namespace+" get deployments,services,roles,rolebindings,poddisruptionbudgets -o name; kubectl get clusterroles,clusterrolebindings -o name | grep wasmloop || true"); left != "" {
 		t.Errorf("helm uninstall leaves behind: %s", left)

@@ -69,7 +69,7 @@ func runTests(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(tools)
+	defer func() { _ = os.RemoveAll(tools) }() // links alone
 	began := time.Now()
 	cluster, err := localnode.Start(ctx, localnode.Options{})
 	if err != nil {

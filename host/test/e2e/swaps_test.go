@@ -51,7 +51,7 @@ func TestSwapsUnderLoad(t *testing.T) {
 	defer stop()
 	s.follow(ctx)
 	runWith(t, s.path(), []string{"--metrics-bind-address", s.metrics, "--cache-dir", filepath.Join(t.TempDir(), "cache")}, func(h *host) {
-		eventually(t, func() error { return s.settled(0, "hello") })
+		eventually(t, func() error { return s.settled(ctx, 0, "hello") })
 		var before usage
 		for version := 1; version <= *swapsFlag; version++ {
 			module := build(version)
@@ -61,7 +61,7 @@ func TestSwapsUnderLoad(t *testing.T) {
 			if err := changing(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, func() error { return s.settled(version, text) })
+			eventually(t, func() error { return s.settled(ctx, version, text) })
 			if version == (*swapsFlag+1)/2 {
 				before = s.usage()
 			}
@@ -145,10 +145,10 @@ func versionOf(child *unstructured.Unstructured) (version int, ok bool) {
 }
 
 // settled returns an error unless all children are of a version and a text.
-func (s *swaps) settled(version int, text string) error {
+func (s *swaps) settled(ctx context.Context, version int, text string) error {
 	children := &unstructured.UnstructuredList{}
 	children.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMapList"})
-	if err := api.List(s.t.Context(), children, client.InNamespace(s.namespace)); err != nil {
+	if err := api.List(ctx, children, client.InNamespace(s.namespace)); err != nil {
 		return err
 	}
 	ready := 0
