@@ -24,6 +24,8 @@ type Cluster struct {
 	dir     string
 	cgroup  string
 	process *exec.Cmd
+	// temporary is true if nothing of it stays.
+	temporary bool
 	// alive is closed to end the cluster. The kernel closes it, too, when this process ends.
 	alive io.Closer
 
@@ -89,7 +91,7 @@ func (c *Cluster) start(ctx context.Context, options Options) error {
 }
 
 func (c *Cluster) openFolder(dir string) (err error) {
-	if dir == "" {
+	if c.temporary = dir == ""; c.temporary {
 		c.dir, err = os.MkdirTemp("", "wasmloop-localnode-")
 		c.undo = append(c.undo, func() error { return os.RemoveAll(c.dir) })
 		return err
@@ -142,8 +144,14 @@ func (c *Cluster) enter(s settings, listener *os.File) (report *os.File, err err
 	return report, nil
 }
 
-// leave ends the processes in the namespaces, kills them when they do not, and waits for them.
+// leave ends the processes in the namespaces, kills them when they do not, and waits for them. Those of a temporary cluster have
+// nothing to bring in order, and are killed at once, which may be long before the API server has seen its last watch end.
 func (c *Cluster) leave() error {
+	if c.temporary {
+		err := c.process.Process.Kill()
+		_ = c.process.Wait() // it was killed
+		return errors.Join(err, c.alive.Close())
+	}
 	kill := time.AfterFunc(stopTimeout+5*time.Second, func() { _ = c.process.Process.Kill() })
 	defer kill.Stop()
 	if err := c.alive.Close(); err != nil {
