@@ -133,7 +133,7 @@ func (o *options) write(built []*platformImage, s *source) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(base+".spdx.json", bill, 0o600); err != nil {
+		if err := os.WriteFile(base+".spdx.json", bill, 0o644); err != nil {
 			return err
 		}
 		size, err := image.image.Size()
