@@ -35,15 +35,7 @@ func rbacArguments(t *testing.T, values string, objects []*unstructured.Unstruct
 		arguments = append(arguments, "--cluster-scoped", kind)
 	}
 	leads := false
-	containers, _, err := unstructured.NestedSlice(one(t, objects, "Deployment").Object, "spec", "template", "spec", "containers")
-	if err != nil {
-		t.Fatal(err)
-	}
-	of, _, err := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, argument := range of {
+	for _, argument := range containerArguments(t, objects) {
 		leads = leads || argument == "--leader-elect"
 		if argument == "--metrics-secure" || strings.HasPrefix(argument, "--lease-name=") {
 			arguments = append(arguments, argument)

@@ -29,6 +29,7 @@ import (
 type installation struct {
 	namespace string
 	objects   []*unstructured.Unstructured
+	hooks     []*unstructured.Unstructured // what helm test makes
 	folder    string
 	metrics   string // where the host serves its metrics
 }
@@ -41,7 +42,13 @@ func install(t *testing.T, change func(*unstructured.Unstructured), args ...stri
 		t.Fatal(err)
 	}
 	i := &installation{namespace: namespace.Name, folder: t.TempDir(), metrics: freeAddress(t)}
-	i.objects = render(t, i.namespace, append(args, "--no-hooks")...)
+	for _, object := range render(t, i.namespace, args...) {
+		if object.GetAnnotations()["helm.sh/hook"] != "" {
+			i.hooks = append(i.hooks, object)
+		} else {
+			i.objects = append(i.objects, object)
+		}
+	}
 	for _, object := range i.objects {
 		if change != nil {
 			change(object)
@@ -50,14 +57,53 @@ func install(t *testing.T, change func(*unstructured.Unstructured), args ...stri
 		if object.GetKind() == "Deployment" {
 			continue // there are no nodes: its Pod runs below
 		}
-		if err := api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("test"), client.ForceOwnership); err != nil {
-			t.Fatal(err)
-		}
-		if object.GetNamespace() == "" && object.GetKind() != "CustomResourceDefinition" {
-			t.Cleanup(func() { _ = api.Delete(context.Background(), object) })
-		}
+		applyForTest(t, object)
 	}
 	return i
+}
+
+// applyForTest applies an object, and deletes it after the test if it is in no namespace.
+func applyForTest(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	if err := api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object.DeepCopy()), client.FieldOwner("test"), client.ForceOwnership); err != nil {
+		t.Fatal(err)
+	}
+	if object.GetNamespace() == "" && object.GetKind() != "CustomResourceDefinition" {
+		t.Cleanup(func() { _ = api.Delete(context.WithoutCancel(t.Context()), object) })
+	}
+}
+
+// helmTest runs the container of helm test, with the token of its Pod or without one.
+func (i *installation) helmTest(t *testing.T, withToken bool) (string, error) {
+	t.Helper()
+	pod := one(t, i.hooks, "Pod")
+	for _, object := range i.hooks {
+		if object != pod {
+			applyForTest(t, object)
+		}
+	}
+	account, _, _ := unstructured.NestedString(pod.Object, "spec", "serviceAccountName")
+	token := filepath.Join(i.folder, "token")
+	if err := os.WriteFile(token, []byte(i.token(t, i.namespace, account)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var arguments []string
+	for _, argument := range argumentsOf(t, pod, "spec") {
+		switch name, value, _ := strings.Cut(argument, "="); {
+		case name == "--address":
+			scheme, _, _ := strings.Cut(value, "://")
+			argument = name + "=" + scheme + "://" + i.metrics
+		case name == "--token-file" && !withToken:
+			continue
+		case name == "--token-file":
+			argument = name + "=" + token
+		case name == "--wait" && !withToken:
+			continue
+		}
+		arguments = append(arguments, argument)
+	}
+	output, err := exec.Command(filepath.Join(built, "wasmloop"), arguments...).CombinedOutput()
+	return string(output), err
 }
 
 func freeAddress(t *testing.T) string {
@@ -73,14 +119,9 @@ func freeAddress(t *testing.T) string {
 // kubeconfig returns a kubeconfig file with a token of a ServiceAccount and nothing else.
 func (i *installation) kubeconfig(t *testing.T, namespace, name string) string {
 	t.Helper()
-	request := &authenticationv1.TokenRequest{}
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	if err := api.SubResource("token").Create(t.Context(), account, request); err != nil {
-		t.Fatal(err)
-	}
 	config := clientcmdapi.NewConfig()
 	config.Clusters["a"] = &clientcmdapi.Cluster{Server: cluster.Config().Host, CertificateAuthorityData: cluster.Config().CAData}
-	config.AuthInfos["a"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
+	config.AuthInfos["a"] = &clientcmdapi.AuthInfo{Token: i.token(t, namespace, name)}
 	config.Contexts["a"] = &clientcmdapi.Context{Cluster: "a", AuthInfo: "a"}
 	config.CurrentContext = "a"
 	path := filepath.Join(i.folder, name+".kubeconfig")
@@ -88,6 +129,17 @@ func (i *installation) kubeconfig(t *testing.T, namespace, name string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// token returns a token of a ServiceAccount, as its Pod would have it.
+func (i *installation) token(t *testing.T, namespace, name string) string {
+	t.Helper()
+	request := &authenticationv1.TokenRequest{}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	if err := api.SubResource("token").Create(t.Context(), account, request); err != nil {
+		t.Fatal(err)
+	}
+	return request.Status.Token
 }
 
 // config writes the config as the Pod would see it, but for the place of the modules.
@@ -108,14 +160,7 @@ func (i *installation) config(t *testing.T) string {
 // arguments returns those of the container, but for places and addresses, which are the machine's.
 func (i *installation) arguments(t *testing.T) []string {
 	t.Helper()
-	containers, _, err := unstructured.NestedSlice(one(t, i.objects, "Deployment").Object, "spec", "template", "spec", "containers")
-	if err != nil {
-		t.Fatal(err)
-	}
-	given, _, err := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
-	if err != nil {
-		t.Fatal(err)
-	}
+	given := containerArguments(t, i.objects)
 	here := map[string]string{
 		"--config": i.config(t), "--cache-dir": filepath.Join(built, "compiled"), "--health-probe-bind-address": "0", "--metrics-bind-address": i.metrics,
 	}
@@ -128,6 +173,26 @@ func (i *installation) arguments(t *testing.T) []string {
 		arguments = append(arguments, argument)
 	}
 	return append([]string{given[0]}, arguments...)
+}
+
+// containerArguments returns the arguments of the host's container.
+func containerArguments(t *testing.T, objects []*unstructured.Unstructured) []string {
+	t.Helper()
+	return argumentsOf(t, one(t, objects, "Deployment"), "spec", "template", "spec")
+}
+
+// argumentsOf returns the arguments of the only container of a Pod's spec.
+func argumentsOf(t *testing.T, object *unstructured.Unstructured, spec ...string) []string {
+	t.Helper()
+	containers, _, err := unstructured.NestedSlice(object.Object, append(spec, "containers")...)
+	if err != nil || len(containers) != 1 {
+		t.Fatalf("there are %d containers (%v)", len(containers), err)
+	}
+	arguments, _, err := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return arguments
 }
 
 // accounts returns the ServiceAccounts of the release's namespace.
@@ -229,6 +294,12 @@ func (b *buffer) String() string {
 // withoutVerb returns a change that takes a verb on a resource out of all roles.
 func withoutVerb(t *testing.T, resource, verb string) func(*unstructured.Unstructured) {
 	t.Helper()
+	return withoutVerbIn(t, "", resource, verb)
+}
+
+// withoutVerbIn returns one that takes it out of the roles of a namespace, or of all if that is "".
+func withoutVerbIn(t *testing.T, namespace, resource, verb string) func(*unstructured.Unstructured) {
+	t.Helper()
 	taken := false
 	t.Cleanup(func() {
 		if !taken {
@@ -236,7 +307,7 @@ func withoutVerb(t *testing.T, resource, verb string) func(*unstructured.Unstruc
 		}
 	})
 	return func(object *unstructured.Unstructured) {
-		if object.GroupVersionKind().Group != rbacv1.GroupName {
+		if object.GroupVersionKind().Group != rbacv1.GroupName || namespace != "" && object.GetNamespace() != namespace {
 			return
 		}
 		rules, _, _ := unstructured.NestedSlice(object.Object, "rules")

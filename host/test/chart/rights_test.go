@@ -27,7 +27,14 @@ func TestDefaultValues(t *testing.T) {
 	if want := fmt.Sprintf("%s.%s.svc", service.GetName(), i.namespace); address.Data["HOST"] != want || address.Data["PORT_METRICS"] != "8080" {
 		t.Errorf("the sample has written %v, want the host %s", address.Data, want)
 	}
-	// It is repaired and pruned, too.
+	// helm test asks the host how it is, with a token of its own, and nobody else may.
+	if output, err := i.helmTest(t, true); err != nil {
+		t.Errorf("helm test says %v: %s", err, output)
+	}
+	if output, err := i.helmTest(t, false); err == nil || !strings.Contains(output, "token") {
+		t.Errorf("who has no token is told %v: %s", err, output)
+	}
+	// What the sample makes is made again.
 	if err := api.Delete(t.Context(), address); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +48,7 @@ func TestSamples(t *testing.T) {
 	h := i.start(t)
 	wants := map[string]string{}
 	for _, object := range sampleObjects(t) {
-		if err := api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("test"), client.ForceOwnership); err != nil {
+		if err := api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object.DeepCopy()), client.FieldOwner("test"), client.ForceOwnership); err != nil {
 			t.Fatal(err)
 		}
 		if group := object.GroupVersionKind().Group; strings.HasSuffix(group, ".example.com") {
@@ -56,8 +63,12 @@ func TestSamples(t *testing.T) {
 			eventually(t, func() error { return well(t, object) })
 		}
 	}
-	// One that makes ClusterRoles, one that gives one away, and one that makes Services, of built-in kinds.
-	annotate(t, "apiextensions.k8s.io/v1", "CustomResourceDefinition", "markdownviews.view.example.com", "crdroles.example.com/make", "yes")
+	// One makes ClusterRoles, and one gives them away.
+	annotate(t, "apiextensions.k8s.io/v1", "CustomResourceDefinition", "markdownviews.view.example.com", "crdroles.example.com/roles", "true")
+	const role = "markdownviews.view.example.com-view"
+	waitFor(t, "rbac.authorization.k8s.io/v1", "ClusterRole", "", role)
+	annotate(t, "rbac.authorization.k8s.io/v1", "ClusterRole", role, "clusteredparent.example.com/bind-in", "default")
+	waitFor(t, "rbac.authorization.k8s.io/v1", "RoleBinding", "default", "")
 	h.lacksNothing(t)
 }
 
@@ -74,6 +85,26 @@ func well(t *testing.T, object *unstructured.Unstructured) error {
 		}
 	}
 	return fmt.Errorf("%s %s is not well: %v", object.GetKind(), object.GetName(), conditions)
+}
+
+// waitFor waits for an object, or for any of its kind in a namespace that this host has made.
+func waitFor(t *testing.T, apiVersion, kind, namespace, name string) {
+	t.Helper()
+	list := &unstructured.UnstructuredList{}
+	list.SetAPIVersion(apiVersion)
+	list.SetKind(kind + "List")
+	eventually(t, func() error {
+		if err := api.List(t.Context(), list, client.InNamespace(namespace)); err != nil {
+			return err
+		}
+		for _, object := range list.Items {
+			managers := fmt.Sprint(object.GetManagedFields())
+			if (name == "" || object.GetName() == name) && strings.Contains(managers, "wasmloop/") {
+				return nil
+			}
+		}
+		return fmt.Errorf("there is no %s %s/%s of the host", kind, namespace, name)
+	})
 }
 
 func annotate(t *testing.T, apiVersion, kind, name, key, value string) {
@@ -211,7 +242,7 @@ func TestCommandAndChartAgree(t *testing.T) {
 // agree renders a values file without what is no part of a config, and compares the rights with those of the command.
 func agree(t *testing.T, values string) {
 	t.Helper()
-	objects := render(t, home, "--values", values, "--no-hooks", "--set-json", "rbac.extraRules=[]")
+	objects := withoutReader(render(t, home, "--values", values, "--no-hooks", "--set-json", "rbac.extraRules=[]"))
 	i := &installation{namespace: home, objects: objects, folder: t.TempDir()}
 	arguments := []string{"rbac", "--offline", "--config", i.config(t), "--service-account", home + "/" + one(t, i.accounts(), "ServiceAccount").GetName()}
 	arguments = append(arguments, rbacArguments(t, values, objects)...)
@@ -223,5 +254,73 @@ func agree(t *testing.T, values string) {
 	}
 	if diff := diffRights(t, objects, decode(t, string(output))); diff != "" {
 		t.Errorf("-chart +command:\n%s", diff)
+	}
+}
+
+// withoutReader leaves out the ClusterRole of those who read metrics, which no account of the config has.
+func withoutReader(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
+	return slices.DeleteFunc(objects, func(object *unstructured.Unstructured) bool {
+		return strings.HasSuffix(object.GetName(), "-metrics-reader")
+	})
+}
+
+// Controllers act as accounts of their own: the host has no rights to what they deal with, and one that lacks a right says so, while
+// the others go on.
+func TestAccounts(t *testing.T) {
+	const values = `
+config:
+  apiVersion: wasmloop.dev/v1alpha1
+  kind: HostConfig
+  modules: {serviceaddress: {source: "file:///modules/serviceaddress.wasm"}}
+  controllers:
+    - name: one
+      module: serviceaddress
+      serviceAccount: accounts-one/one
+      for: {apiVersion: v1, kind: Service, namespaces: [accounts-one]}
+      owns: [{apiVersion: v1, kind: ConfigMap}]
+    - name: two
+      module: serviceaddress
+      serviceAccount: accounts-two/two
+      for: {apiVersion: v1, kind: Service, namespaces: [accounts-two]}
+      owns: [{apiVersion: v1, kind: ConfigMap}]
+    - name: three
+      module: serviceaddress
+      serviceAccount: accounts-three/three
+      for: {apiVersion: v1, kind: Service, namespaces: [accounts-three]}
+      owns: [{apiVersion: v1, kind: ConfigMap}]
+`
+	lackingImpersonate := withoutVerbIn(t, "accounts-two", "serviceaccounts", "impersonate")
+	lackingWatch := withoutVerbIn(t, "accounts-three", "configmaps", "watch")
+	i := install(t, func(object *unstructured.Unstructured) {
+		lackingImpersonate(object)
+		lackingWatch(object)
+	}, "--values", writeValues(t, values))
+	for _, namespace := range []string{"accounts-one", "accounts-two", "accounts-three"} {
+		service := &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web"},
+			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
+		}
+		if err := api.Create(t.Context(), service); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := i.start(t)
+	eventually(t, func() error {
+		return api.Get(t.Context(), client.ObjectKey{Namespace: "accounts-one", Name: "web-address"}, &corev1.ConfigMap{})
+	})
+	h.waitForLog(t, "two", "impersonate", "serviceaccounts")
+	eventually(t, func() error {
+		return warned(t, "accounts-three", "ServiceAccount", "three", "watch", "configmaps")
+	})
+}
+
+// Without its namespaces' Roles a confined controller has no rights, and with metrics for everybody there is no ClusterRole at all.
+func TestConfinedByRolesAlone(t *testing.T) {
+	for _, values := range []string{"confined.yaml", "default.yaml"} {
+		for _, object := range render(t, home, "--values", filepath.Join(folder, "ci", values), "--set", "metrics.secure=false") {
+			if strings.HasPrefix(object.GetKind(), "ClusterRole") {
+				t.Errorf("%s: there is a %s %s", values, object.GetKind(), object.GetName())
+			}
+		}
 	}
 }
