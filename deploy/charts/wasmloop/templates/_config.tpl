@@ -55,6 +55,14 @@ wasmloop.dev/sample: serviceaddress
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.enabled) }}
 {{- fail "metrics.serviceMonitor.enabled is true and metrics.enabled is false: there would be nothing to read. Enable the metrics, too." }}
 {{- end }}
+{{- range .Values.config.controllers }}
+{{- if and .serviceAccount (not (regexMatch "^[^/]+/[^/]+$" .serviceAccount)) }}
+{{- fail (printf "config: controller %s has the serviceAccount %s: it must be NAMESPACE/NAME." .name .serviceAccount) }}
+{{- end }}
+{{- if and .serviceAccount .tokenFile }}
+{{- fail (printf "config: controller %s has both serviceAccount and tokenFile, and the token says whose it is: leave one out." .name) }}
+{{- end }}
+{{- end }}
 {{- if eq (int .Values.metrics.port) (int .Values.health.port) }}
 {{- fail (printf "metrics.port and health.port are both %d: choose two." (int .Values.health.port)) }}
 {{- end }}

@@ -76,7 +76,7 @@ config/scope.go (in which namespaces objects may be).
 {{- $accounts := dict "" $host }}
 {{- $config := include "wasmloop.config" . | fromYaml }}
 {{- range $config.controllers }}
-{{- include "wasmloop.grantController" (dict "accounts" $accounts "host" $host "values" $.Values "controller" .) }}
+{{- include "wasmloop.grantController" (dict "accounts" $accounts "host" $host "own" (include "wasmloop.account" $) "values" $.Values "controller" .) }}
 {{- end }}
 {{- include "wasmloop.grantSources" (dict "grants" $host "config" $config) }}
 {{- $here := dict "grants" $host "namespaces" (list .Release.Namespace) }}
@@ -109,6 +109,11 @@ config/scope.go (in which namespaces objects may be).
 {{- include "wasmloop.grant" (merge (dict "verbs" (list "get" "update") "names" (list .name)) $lease) }}
 {{- end }}
 
+{{- /* The host's own account, NAMESPACE/NAME. */}}
+{{- define "wasmloop.account" -}}
+{{- printf "%s/%s" .Release.Namespace (include "wasmloop.serviceAccountName" .) }}
+{{- end }}
+
 {{- /* The account that a controller acts as, "" for the host's own, "-" if nobody knows which it is. */}}
 {{- define "wasmloop.accountOf" -}}
 {{- if .controller.tokenFile }}
@@ -134,6 +139,9 @@ config/scope.go (in which namespaces objects may be).
 
 {{- define "wasmloop.grantController" -}}
 {{- $account := include "wasmloop.accountOf" . }}
+{{- if eq $account .own }}
+{{- $account = "" }}
+{{- end }}
 {{- if not (hasKey .accounts $account) }}
 {{- $_ := set .accounts $account dict }}
 {{- end }}
