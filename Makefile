@@ -6,7 +6,7 @@ WABT_VERSION          := 1.0.39
 HELM_VERSION          := v4.3.1
 HELM_UNITTEST_VERSION := v1.1.2
 HELM_DOCS_VERSION     := v1.14.2
-GORELEASER_VERSION    := v2.17.0
+GORELEASER_VERSION    := v2.16.0
 
 GO       ?= go
 TOOLS    := $(CURDIR)/bin/tools
