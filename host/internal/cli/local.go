@@ -27,7 +27,7 @@ const (
 	fieldManager = "wasmloop-run"
 	// samplesTimeout is how long run --local waits for what it applied before it says that it did not become available.
 	samplesTimeout = time.Minute
-	// conditionsTimeout is how long an object may be without conditions.
+	// conditionsTimeout is how long an object that has a child may be without conditions.
 	conditionsTimeout = 5 * time.Second
 	samplesPoll       = 250 * time.Millisecond
 	defaultDir        = ".wasmloop"
@@ -141,10 +141,11 @@ func (d *demo) reconciled(object *unstructured.Unstructured) bool {
 func (d *demo) awaitGoal(ctx context.Context, object *unstructured.Unstructured) {
 	name := object.GetKind() + " " + strings.TrimPrefix(object.GetNamespace()+"/"+object.GetName(), "/")
 	start := time.Now()
+	var parent time.Time // when it was first seen to have a child
 	reached := ""
 	err := wait.PollUntilContextCancel(ctx, samplesPoll, true, func(ctx context.Context) (bool, error) {
 		if d.client.Get(ctx, client.ObjectKeyFromObject(object), object) == nil {
-			reached = d.reached(ctx, object, time.Since(start))
+			reached = d.reached(ctx, object, &parent)
 		}
 		return reached != "", nil
 	})
@@ -156,14 +157,18 @@ func (d *demo) awaitGoal(ctx context.Context, object *unstructured.Unstructured)
 	}
 }
 
-// reached says what an object has come to, "" if it is on its way still. One that has no conditions after a while may never
-// have any: that it has a child must do.
-func (d *demo) reached(ctx context.Context, object *unstructured.Unstructured, after time.Duration) string {
+// reached says what an object has come to, "" if it is on its way still. One that has had a child for a while and no conditions
+// may never have any: the child must do. parent is when it was first seen to have one.
+func (d *demo) reached(ctx context.Context, object *unstructured.Unstructured, parent *time.Time) string {
 	if goal := goalReached(object); goal != "" {
 		return goal
 	}
 	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
-	if len(conditions) == 0 && after > conditionsTimeout && d.child(ctx, object) != nil {
+	switch {
+	case len(conditions) > 0 || parent.IsZero() && d.child(ctx, object) == nil:
+	case parent.IsZero():
+		*parent = time.Now()
+	case time.Since(*parent) > conditionsTimeout:
 		return "reconciled"
 	}
 	return ""

@@ -27,7 +27,12 @@ func TestRunLocal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = h.stop() }() // again: the test may have failed before it got there
+	defer func() {
+		_ = h.stop() // again: the test may have failed before it got there
+		if t.Failed() {
+			t.Logf("its log:\n%s", h.log())
+		}
+	}()
 	h.waitForLog(t, "✔ MarkdownView default/handbook is Available")
 	h.waitForLog(t, "✔ MarkdownView default/recipes is Available")
 	h.waitForLog(t, "delete -n default markdownview.view.example.com handbook")

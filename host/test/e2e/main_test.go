@@ -26,7 +26,7 @@ var (
 // samples are the sample modules.
 var samples = []string{
 	"markdownview", "bluegreen", "indexedjob", "daemonjob", "configmappropagation", "secretpropagation", "serviceperpod", "crdroles",
-	"globalconfigmap", "clusteredparent", "configmaplist", "namespacelist", "podlogger", "podrunner", "replicasetcontainers",
+	"globalconfigmap", "clusteredparent", "configmaplist", "namespacelist", "podlogger", "podrunner", "replicasetcontainers", "serviceaddress",
 }
 
 func TestMain(m *testing.M) {
