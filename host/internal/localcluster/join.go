@@ -44,5 +44,8 @@ func (c *Cluster) StartServer(name, path string, args ...string) error {
 	return err
 }
 
+// OnStop has something done when the cluster stops: after what was started later has ended, and before what was started earlier.
+func (c *Cluster) OnStop(do func() error) { c.undo = append(c.undo, do) }
+
 // Explain adds to a server's error where its log is and how that ends.
 func (c *Cluster) Explain(name string, err error) error { return c.folder.explain(name, err) }

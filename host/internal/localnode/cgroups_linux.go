@@ -8,8 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // cgroupPrefix begins the names of the cgroups that clusters make, one for each, in every hierarchy.
@@ -103,6 +106,38 @@ func findCgroups(pattern string) (found []string, err error) {
 		found = append(found, dirs...)
 	}
 	return found, err
+}
+
+// killCgroups kills all processes in this cluster's cgroups.
+func killCgroups(name string) error {
+	own, err := findCgroups(name)
+	if err != nil {
+		return err
+	}
+	for _, root := range own {
+		err = errors.Join(err, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.Name() == "cgroup.procs" {
+				return killAll(path)
+			}
+			return nil // the cgroup has just gone
+		}))
+	}
+	return err
+}
+
+// killAll kills the processes that a file lists.
+func killAll(file string) error {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		return nil // the cgroup has just gone
+	}
+	for number := range strings.FieldsSeq(string(text)) {
+		process, parseErr := strconv.Atoi(number)
+		if parseErr == nil && process > 0 { // 0 would mean our own, and stands for one elsewhere
+			_ = unix.Kill(process, unix.SIGKILL) // it may have just ended
+		}
+	}
+	return err
 }
 
 // removeTree removes a cgroup with those in it. Files in cgroups come and go with them.

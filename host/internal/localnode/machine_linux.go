@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,7 @@ var tunables = map[string]string{
 // prepareMachine turns the namespaces into something like a machine of their own.
 func (n *node) prepareMachine() error {
 	steps := []func() error{
-		unshareMounts, n.makeFolders, n.mountKernel, n.mountFolders, n.hideTunables, shareMounts, n.makeNetwork,
+		unshareMounts, n.makeFolders, n.mountKernel, n.mountFolders, n.hideTunables, n.useDNS, shareMounts, n.makeNetwork,
 		func() error { return unix.Sethostname([]byte(nodeName)) },
 	}
 	for _, step := range steps {
@@ -87,6 +88,31 @@ func (n *node) hideTunables() error {
 		}
 	}
 	return nil
+}
+
+// useDNS lets those who enter the namespaces use the names of Services as Pods do: nobody else would answer them.
+func (n *node) useDNS() error {
+	const used = "/etc/resolv.conf"
+	text := "nameserver " + nodeAddress + "\nsearch svc." + clusterDomain + " " + clusterDomain + "\noptions ndots:5\n"
+	file := n.path("resolv.conf")
+	if err := write(file, text); err != nil {
+		return err
+	}
+	if target, err := filepath.EvalSymlinks(used); err == nil {
+		return mount(file, target, "", unix.MS_BIND)
+	}
+	target, err := os.Readlink(used)
+	if err != nil {
+		return nil //nolint:nilerr // the machine asks nobody for names, so that there is nothing to take the place of
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join("/etc", target)
+	}
+	if !strings.HasPrefix(target, "/run/") {
+		return nil
+	}
+	// It was in the folder that the node has its own of.
+	return errors.Join(os.MkdirAll(filepath.Dir(target), 0o755), os.Symlink(file, target))
 }
 
 // makeNetwork makes the bridge of the Pods, which has the node's address. A loopback address is refused, and without the route to

@@ -84,7 +84,12 @@ func (n *node) startControlPlane(ctx context.Context) (err error) {
 			"kubelet-preferred-address-types": "InternalIP",
 		},
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	// kube-apiserver waits for its clients to go before it ends, and Pods outlive kubelet and containerd.
+	n.plane.OnStop(func() error { return killCgroups(n.Cgroup) })
+	return nil
 }
 
 // forward hands the connections to the port on this machine to kube-apiserver, which has the same port here.

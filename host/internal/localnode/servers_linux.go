@@ -29,7 +29,7 @@ func (n *node) configure(name string, further map[string]string) (string, error)
 	values := map[string]string{
 		"Address": nodeAddress, "PodRange": podRange, "Domain": clusterDomain, "NodeName": nodeName, "PauseImage": pauseImage,
 		"Cgroup": "/" + n.Cgroup, "CAFile": n.plane.CAFile(), "Plugins": pluginFolder(), "Networks": n.path("cni"),
-		"Images": n.plane.Path("containerd"), "VolumePlugins": n.path("volumeplugins"), "Resolver": n.path("resolv.conf"),
+		"Images": n.plane.Path("containerd"), "VolumePlugins": n.path("volumeplugins"), "Upstream": n.path("upstream.conf"),
 	}
 	maps.Copy(values, further)
 	var text bytes.Buffer
@@ -102,7 +102,7 @@ func (n *node) startKubelet(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := write(n.path("resolv.conf"), ""); err != nil {
+	if err := write(n.path("upstream.conf"), ""); err != nil {
 		return err
 	}
 	config, err := n.configure("kubelet.yaml", map[string]string{"CertFile": certFile, "KeyFile": keyFile})

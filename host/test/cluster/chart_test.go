@@ -1,68 +1,170 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// The commands of the tests run in namespace wasmloop, as those of deploy/README.md do.
-const namespace = "wasmloop"
+// release is the name of the Helm release and of its namespace, as in deploy/README.md.
+const release = "wasmloop"
 
-// chart is how the tests install it: the images are there already, and there is no registry to ask.
-const chart = "deploy/charts/wasmloop --namespace " + namespace + " --set image.pullPolicy=Never"
+// upgrade is how the tests install another chart or other values: the images are on the node, and nobody is to be asked for them.
+const upgrade = "helm upgrade wasmloop deploy/charts/wasmloop --namespace wasmloop --set image.pullPolicy=Never --wait --timeout 3m "
 
-// TestChart is the life of a release: from helm install to helm uninstall, as a user has it.
+// TestChart takes a release through its life, as a user would. Each step needs those before it.
 func TestChart(t *testing.T) {
 	defer func() {
 		if t.Failed() {
-			out, _ := try(t, "kubectl -n "+namespace+" get all,events,lease; kubectl -n "+namespace+" describe pods; kubectl -n "+namespace+" logs --selector app.kubernetes.io/component=host --prefix --tail 100")
-			t.Log(out)
+			explain(t)
 		}
 	}()
-	figure(t, "helm install --wait, with a sample controller", took(func() {
-		sh(t, "helm install wasmloop "+chart+" --create-namespace --wait --timeout 90s")
-	}))
-	figure(t, "helm test", took(func() { sh(t, "helm test wasmloop --namespace "+namespace) }))
-	hardened(t)
-	figure(t, "memory of the Pod that works, with one sample (MiB)", memoryOf(t, leader(t)))
-
-	registry(t)
-	address := sh(t, "kubectl -n registry get service registry -o jsonpath='{.spec.clusterIP}'") // the node has no DNS of the cluster's
-	sh(t, "bin/wasmloop push modules/namespacelist/namespacelist.wasm oci://"+address+":5000/namespacelist:1.0 --plain-http")
-	figure(t, "helm upgrade --wait, with another config and a module from a registry", took(func() {
-		sh(t, "helm upgrade wasmloop "+chart+" --wait --values host/test/cluster/testdata/values.yaml")
-	}))
-	figure(t, "until the running hosts have taken the config up", took(func() {
-		sh(t, "kubectl apply -f config/samples/zoo.yaml")
-		eventually(t, "a child of a controller that the config adds", func() error {
-			_, err := try(t, "kubectl get configmaps --all-namespaces -o yaml | grep 'wasmloop.dev/owned-by: namespacelist/'")
-			return err
-		})
-	}))
-	figure(t, "helm upgrade --wait, to another version of the image", took(func() {
-		sh(t, "helm upgrade wasmloop "+chart+" --wait --values host/test/cluster/testdata/values.yaml --set image.tag="+version(t)+"-next")
-	}))
-	if images := sh(t, "kubectl -n "+namespace+" get pods -l app.kubernetes.io/component=host -o jsonpath='{.items[*].spec.containers[0].image}'"); !strings.Contains(images, "-next") {
-		t.Errorf("after the upgrade the Pods run %s", images)
+	for _, step := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"install", testInstall},
+		{"confinement", testConfinement},
+		{"sample", testSample},
+		{"helm test", testHelmTest},
+		{"upgrade of the config, with a module from a registry", testConfigUpgrade},
+		{"upgrade of the version", testVersionUpgrade},
+		{"hand-over", testHandOver},
+		{"kills under load", testKills},
+		{"memory", testMemory},
+		{"rollback", testRollback},
+		{"uninstall", testUninstall},
+	} {
+		if !t.Run(step.name, step.run) {
+			return // the others would fail for the same reason
+		}
 	}
-	reconciles(t, "after-upgrade")
-	figure(t, "helm rollback --wait", took(func() { sh(t, "helm rollback wasmloop 1 --namespace "+namespace+" --wait") }))
-	reconciles(t, "after-rollback")
+}
 
-	handOver(t)
-	killUnderLoad(t)
-
-	sh(t, "kubectl -n "+namespace+" delete services -l wasmloop.dev/sample=serviceaddress --field-selector metadata.name!=wasmloop-metrics")
-	sh(t, "helm uninstall wasmloop --namespace "+namespace+" --wait")
-	if left := sh(t, "kubectl -n "+namespace+" get deployments,services,roles,rolebindings,poddisruptionbudgets -o name; kubectl get clusterroles,clusterrolebindings -o name | grep wasmloop || true"); left != "" {
-		t.Errorf("helm uninstall leaves behind: %s", left)
+// explain shows what the cluster knows of a failure, which is gone with it.
+func explain(t *testing.T) {
+	t.Helper()
+	for _, command := range []string{
+		"kubectl get pods,jobs -A -o wide", "kubectl get events -A --sort-by=.lastTimestamp | tail -n 25",
+		"kubectl -n wasmloop logs -l app.kubernetes.io/component=host --prefix --tail=25",
+	} {
+		output, _ := try(t, command)
+		t.Logf("%s\n%s", command, output)
 	}
+}
+
+func testInstall(t *testing.T) {
+	figure(t, "helm install --wait", took(func() {
+		sh(t, upgrade+"--install --create-namespace")
+	}))
+	if pods := hosts(t); len(pods) != 2 {
+		t.Errorf("there are %d Pods, want 2", len(pods))
+	}
+}
+
+// The kernel says what holds for the host's process, whatever the manifests say.
+func testConfinement(t *testing.T) {
+	for _, pod := range hosts(t) {
+		p := processOf(t, &pod)
+		got := map[string]string{"root": p.rootMount(t)}
+		for _, key := range []string{"Uid", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp"} {
+			got[key] = p.status(t, key)
+		}
+		want := map[string]string{
+			"root": "ro", "Uid": "65532", "CapEff": "0000000000000000", "CapBnd": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the process in Pod %s (-want +got):\n%s", pod.Name, diff)
+		}
+		if token := tokenVolume(&pod); token == nil || pod.Spec.ServiceAccountName != release {
+			t.Errorf("Pod %s has no projected token, or not that of the release's account: %q", pod.Name, pod.Spec.ServiceAccountName)
+		}
+	}
+}
+
+func tokenVolume(pod *corev1.Pod) *corev1.ServiceAccountTokenProjection {
+	for _, volume := range pod.Spec.Volumes {
+		if volume.Projected == nil {
+			continue
+		}
+		for _, source := range volume.Projected.Sources {
+			if source.ServiceAccountToken != nil {
+				return source.ServiceAccountToken
+			}
+		}
+	}
+	return nil
+}
+
+// The sample writes down the address of the host's own metrics, and of whatever else has its label.
+func testSample(t *testing.T) {
+	s := newServices(t)
+	s.create("sample", 80)
+	s.waitFor("sample", 80)
+	s.change("sample", 81)
+	s.waitFor("sample", 81)
+	address := &corev1.ConfigMap{}
+	if err := shared.client.Get(t.Context(), client.ObjectKey{Namespace: release, Name: "sample-address"}, address); err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range address.ManagedFields {
+		if entry.Manager != "wasmloop/serviceaddress" {
+			t.Errorf("%s has written to the ConfigMap", entry.Manager)
+		}
+	}
+	s.delete("sample")
+	s.waitUntilSettled()
+	sh(t, "kubectl -n wasmloop get configmap wasmloop-metrics-address")
+	if output, err := try(t, "kubectl auth can-i list secrets -A --as system:serviceaccount:wasmloop:wasmloop"); err == nil || output != "no" {
+		t.Errorf("the host's account may list Secrets: %s", output)
+	}
+}
+
+func testHelmTest(t *testing.T) {
+	figure(t, "helm test", took(func() { sh(t, "helm test wasmloop --namespace wasmloop --timeout 3m") }))
+}
+
+// The module goes to a registry in the cluster by push, and comes from there into the hosts' Pods, which run on.
+func testConfigUpgrade(t *testing.T) {
+	sh(t, "kubectl apply -f host/test/cluster/testdata/registry.yaml && kubectl -n registry wait --for condition=Ready pod/registry --timeout 2m")
+	sh(t, "wasmloop push --plain-http modules/namespacelist/namespacelist.wasm oci://registry.registry.svc:5000/namespacelist:1.0")
+	figure(t, "helm upgrade --wait, another config", took(func() { sh(t, upgrade+"--values host/test/cluster/testdata/values.yaml") }))
+	figure(t, "until the running hosts go by it", took(func() {
+		sh(t, "kubectl apply -f config/samples/zoo.yaml && kubectl wait --for condition=Ready namespacelisting/zoo --timeout 2m")
+	}))
+	if got := sh(t, "kubectl get configmap zoo-list -o jsonpath='{.data}'"); !strings.Contains(got, "zoo-tests") {
+		t.Errorf("the list of namespaces is %s", got)
+	}
+	sh(t, "helm test wasmloop --namespace wasmloop --timeout 3m")
+}
+
+// While one version takes another's place, objects are reconciled by one of the two.
+func testVersionUpgrade(t *testing.T) {
+	p := newProber(t)
+	figure(t, "nobody reconciles, at most, while nothing happens", p.during(func() error {
+		time.Sleep(3 * time.Second)
+		return nil
+	}))
+	gap := p.during(func() error {
+		began := time.Now()
+		output, err := try(t, upgrade+"--values host/test/cluster/testdata/values.yaml --set image.tag="+version(t)+"-next")
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, output)
+		}
+		figure(t, "helm upgrade --wait, another version", time.Since(began))
+		return nil
+	})
+	figure(t, "nobody reconciles, at most, during that upgrade", gap)
+	checkVersions(t, version(t)+"-next")
 }
 
 // version returns that of the image that the chart runs.
@@ -71,151 +173,59 @@ func version(t *testing.T) string {
 	return sh(t, "sed -n 's/^appVersion: //p' deploy/charts/wasmloop/Chart.yaml")
 }
 
-// hardened wants the host's Pods to be as confined as the chart says: nothing but reading as another user than root.
-func hardened(t *testing.T) {
+// checkVersions asks every host which version it is.
+func checkVersions(t *testing.T, want string) {
 	t.Helper()
-	pid := hostProcess(t, leader(t))
-	status := sh(t, "cat /proc/"+pid+"/status")
-	for _, want := range []string{"Uid:\t65532\t65532", "NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000"} {
-		if !strings.Contains(status, want) {
-			t.Errorf("the host's process lacks %q:\n%s", want, status)
+	waitForHosts(t)
+	for _, pod := range hosts(t) {
+		got := sh(t, "kubectl -n wasmloop exec "+pod.Name+" -- /wasmloop version")
+		if words := strings.Fields(got); !slices.Contains(words, "v"+want) {
+			t.Errorf("Pod %s runs %s, want version %s", pod.Name, got, want)
 		}
-	}
-	if mounts := sh(t, "awk '$2 == \"/\"' /proc/"+pid+"/mounts"); !strings.Contains(mounts, " ro,") {
-		t.Errorf("the root file system can be written to: %s", mounts)
-	}
-	if token := sh(t, "tr '\\0' '\\n' < /proc/"+pid+"/environ; ls /proc/"+pid+"/root/var/run/secrets/kubernetes.io/serviceaccount"); !strings.Contains(token, "token") {
-		t.Errorf("the host has no projected token: %s", token)
 	}
 }
 
-// leader returns the Pod that holds the Lease.
-func leader(t *testing.T) string {
-	t.Helper()
-	var pod string
-	eventually(t, "a host to lead", func() error {
-		holder, err := try(t, "kubectl -n "+namespace+" get lease wasmloop -o jsonpath='{.spec.holderIdentity}'")
-		if err != nil || holder == "" {
-			return fmt.Errorf("nobody holds the Lease: %s (%w)", holder, err)
-		}
-		pod, _, _ = strings.Cut(holder, "_")
-		return nil
-	})
-	return pod
-}
-
-// hostProcess returns the number of a Pod's process, in the cluster's namespaces.
-func hostProcess(t *testing.T, pod string) string {
-	t.Helper()
-	id := sh(t, "kubectl -n "+namespace+" get pod "+pod+" -o jsonpath='{.status.containerStatuses[0].containerID}'")
-	return sh(t, "ctr --namespace k8s.io tasks list | awk '$1 == \""+strings.TrimPrefix(id, "containerd://")+"\" {print $2}'")
-}
-
-// memoryOf returns what a Pod's process has resident, in MiB.
-func memoryOf(t *testing.T, pod string) string {
-	t.Helper()
-	kilobytes, err := strconv.Atoi(sh(t, "awk '/^VmRSS/ {print $2}' /proc/"+hostProcess(t, pod)+"/status"))
-	if err != nil {
-		t.Fatal(err)
+func testRollback(t *testing.T) {
+	figure(t, "helm rollback --wait", took(func() { sh(t, "helm rollback wasmloop 1 --namespace wasmloop --wait --timeout 3m") }))
+	checkVersions(t, version(t))
+	if config := sh(t, "kubectl -n wasmloop get configmap wasmloop-config -o yaml"); strings.Contains(config, "namespacelist") {
+		t.Errorf("the config is still that of the upgrade: %s", config)
 	}
-	return fmt.Sprintf("%.0f", float64(kilobytes)/1024)
+	s := newServices(t)
+	s.create("rolled-back", 80)
+	s.waitFor("rolled-back", 80)
+	s.delete("rolled-back")
+	s.waitUntilSettled()
 }
 
-// registry starts a registry in the cluster.
-func registry(t *testing.T) {
-	t.Helper()
-	sh(t, "kubectl apply -f host/test/cluster/testdata/registry.yaml && kubectl -n registry wait --for condition=Ready pod/registry --timeout 60s")
-}
-
-const sampleService = `{"apiVersion": "v1", "kind": "Service", "metadata": {"name": %q, "namespace": "` + namespace + `", "labels": {"wasmloop.dev/sample": "serviceaddress"}}, "spec": {"ports": [{"port": %d}]}}`
-
-// makeServices makes Services that the sample writes the addresses of.
-func makeServices(t *testing.T, names ...string) {
-	t.Helper()
-	list := make([]string, len(names))
-	for i, name := range names {
-		list[i] = fmt.Sprintf(sampleService, name, 80)
-	}
-	path := filepath.Join(t.TempDir(), "services.json")
-	if err := os.WriteFile(path, []byte(`{"apiVersion": "v1", "kind": "List", "items": [`+strings.Join(list, ",")+`]}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	sh(t, "kubectl apply -f "+path)
-}
-
-// reconciles wants a new object to be reconciled, and returns when it was.
-func reconciles(t *testing.T, name string) {
-	t.Helper()
-	makeServices(t, name)
-	eventually(t, name+" to be reconciled", func() error {
-		_, err := try(t, "kubectl -n "+namespace+" get configmap "+name+"-address")
-		return err
-	})
-}
-
-// handOver measures how long nobody reconciles when the Pod that works goes, and when it is killed.
-func handOver(t *testing.T) {
-	t.Helper()
-	for name, end := range map[string]string{
-		"the Pod that works is deleted": "kubectl -n " + namespace + " delete pod %s --wait=false",
-		"its process is killed":         "kill -9 $(ctr --namespace k8s.io tasks list | awk '$1 == \"%[2]s\" {print $2}')",
-	} {
-		pod := leader(t)
-		id := strings.TrimPrefix(sh(t, "kubectl -n "+namespace+" get pod "+pod+" -o jsonpath='{.status.containerStatuses[0].containerID}'"), "containerd://")
-		command := strings.ReplaceAll(end, "%[2]s", id)
-		if strings.Contains(command, "%s") {
-			command = fmt.Sprintf(command, pod)
-		}
-		sh(t, command)
-		figure(t, "until another reconciles, when "+name, took(func() { reconciles(t, "hand-over-"+strconv.Itoa(int(time.Now().UnixNano()%1e6))) }))
-		sh(t, "kubectl -n "+namespace+" rollout status deployment/wasmloop --timeout 120s")
-	}
-}
-
-// killUnderLoad deletes the Pod that works, time and again, while Services are made and changed. In the end each has its address,
-// once.
-func killUnderLoad(t *testing.T) {
-	t.Helper()
-	const rounds, each = 4, 25
-	for round := range rounds {
-		names := make([]string, each)
-		for i := range names {
-			names[i] = fmt.Sprintf("load-%d-%d", round, i)
-		}
-		makeServices(t, names...)
-		sh(t, "kubectl -n "+namespace+" delete pod "+leader(t)+" --wait=false --grace-period "+strconv.Itoa((round%2)*15))
-		sh(t, "kubectl -n "+namespace+" patch service "+names[0]+" --type merge --patch '{\"spec\": {\"ports\": [{\"port\": 81}]}}'")
-	}
-	eventually(t, "all Services to be reconciled", func() error {
-		var addresses struct {
-			Items []struct {
-				Metadata struct{ Name string }
-				Data     map[string]string
-			}
-		}
-		out, err := try(t, "kubectl -n "+namespace+" get configmaps -o json")
-		if err != nil {
-			return fmt.Errorf("%s: %w", out, err)
-		}
-		if err := json.Unmarshal([]byte(out), &addresses); err != nil {
-			return err
-		}
-		right := 0
-		for _, address := range addresses.Items {
-			if !strings.HasPrefix(address.Metadata.Name, "load-") {
-				continue
-			}
-			want := "80"
-			if strings.HasSuffix(address.Metadata.Name, "-0-address") {
-				want = "81"
-			}
-			if strings.Contains(fmt.Sprint(address.Data), ":"+want) {
-				right++
-			}
-		}
-		if right != rounds*each {
-			return fmt.Errorf("%d of %d are as they should be", right, rounds*each)
+func testUninstall(t *testing.T) {
+	figure(t, "helm uninstall --wait", took(func() { sh(t, "helm uninstall wasmloop --namespace wasmloop --wait --timeout 3m") }))
+	kinds := "deployments,pods,services,configmaps,serviceaccounts,roles,rolebindings,poddisruptionbudgets"
+	eventually(t, "all that the release made to be gone", func() error {
+		left := sh(t, "kubectl -n wasmloop get "+kinds+",clusterroles,clusterrolebindings -l app.kubernetes.io/instance=wasmloop -o name")
+		if left != "" {
+			return errors.New(left)
 		}
 		return nil
 	})
+	eventually(t, "the child of the release's Service to be collected", func() error {
+		err := shared.client.Get(t.Context(), client.ObjectKey{Namespace: release, Name: "wasmloop-metrics-address"}, &corev1.ConfigMap{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return errors.Join(errors.New("it is there"), err)
+	})
 }
+
+// hosts returns the Pods of the release.
+func hosts(t *testing.T) []corev1.Pod {
+	t.Helper()
+	var pods corev1.PodList
+	labels := client.MatchingLabels{"app.kubernetes.io/instance": release, "app.kubernetes.io/component": "host"}
+	if err := shared.client.List(t.Context(), &pods, client.InNamespace(release), labels); err != nil {
+		t.Fatal(err)
+	}
+	return pods.Items
+}
+
+func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: release, Name: name} }

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// testHandOver has the host that works go, in order and without warning: the other one takes over.
+func testHandOver(t *testing.T) {
+	p := newProber(t)
+	figure(t, "nobody reconciles, at most, when the leader's Pod is deleted", p.during(func() error { return disturb(t, deleteLeader) }))
+	waitForHosts(t)
+	figure(t, "nobody reconciles, at most, when the leader is killed", p.during(func() error { return disturb(t, killLeader) }))
+	waitForHosts(t)
+}
+
+// testKills makes, changes and deletes objects while hosts come and go. At last all is as it should be, and nothing has been made
+// twice.
+func testKills(t *testing.T) {
+	made := watchAddresses(t)
+	l := &load{services: newServices(t)}
+	disturbances := []func(*testing.T) error{deleteLeader, killLeader, deleteAllAtOnce, deleteLeader}
+	done := make(chan error, 1)
+	go func() {
+		for _, way := range disturbances {
+			if err := disturb(t, way); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for running := true; running; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			running = false
+		default:
+			l.act()
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	figure(t, "changes of objects while hosts were killed", l.acts)
+	figure(t, "objects then", len(l.ports))
+	figure(t, "until all of them were reconciled", took(l.waitUntilSettled))
+	waitForHosts(t)
+	for name, times := range made() {
+		if times != 1 {
+			t.Errorf("ConfigMap %s was made %d times", name, times)
+		}
+	}
+	for _, name := range slices.Collect(maps.Keys(l.ports)) {
+		if strings.HasPrefix(name, "load-") {
+			l.delete(name)
+		}
+	}
+	l.waitUntilSettled()
+}
+
+// load does things to Services at random. No name is used twice.
+type load struct {
+	*services
+	acts int
+}
+
+func (l *load) act() {
+	l.t.Helper()
+	l.acts++
+	var ours []string
+	for name := range l.ports {
+		if strings.HasPrefix(name, "load-") {
+			ours = append(ours, name)
+		}
+	}
+	port := 1 + rand.Int32N(60000)
+	switch n := rand.IntN(10); {
+	case n < 4 || len(ours) == 0:
+		l.create(fmt.Sprintf("load-%d", l.acts), port)
+	case n < 8:
+		l.change(ours[rand.IntN(len(ours))], port)
+	default:
+		l.delete(ours[rand.IntN(len(ours))])
+	}
+}
+
+// watchAddresses counts from now on how often each address is made. What it returns ends that and returns the counts.
+func watchAddresses(t *testing.T) func() map[string]int {
+	t.Helper()
+	watcher, err := shared.client.Watch(t.Context(), &corev1.ConfigMapList{}, client.InNamespace(release))
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, counted := make(chan struct{}), make(chan map[string]int, 1)
+	go func() {
+		counts := map[string]int{}
+		defer func() { counted <- counts }()
+		for {
+			select {
+			case event, open := <-watcher.ResultChan():
+				if !open {
+					t.Error("the watch ended early: what it saw is not all")
+					return
+				}
+				if object, is := event.Object.(*corev1.ConfigMap); is && event.Type == watch.Added {
+					counts[object.Name]++
+				}
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() map[string]int {
+		close(end)
+		defer watcher.Stop()
+		return <-counted
+	}
+}
+
+// disturb does something to the hosts and waits until another one, or the same one anew, works.
+func disturb(t *testing.T, way func(*testing.T) error) error {
+	before, err := holder(t)
+	if err != nil {
+		return err
+	}
+	if err := way(t); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(waitTimeout); ; time.Sleep(20 * time.Millisecond) {
+		now, err := holder(t)
+		if err != nil {
+			return err
+		}
+		if now != "" && now != before {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return errors.New("nobody takes over")
+		}
+	}
+}
+
+// holder returns the name that the host that works goes by: its Pod's, and something that changes when it is started anew.
+func holder(t *testing.T) (string, error) {
+	lease := &coordinationv1.Lease{}
+	if err := shared.client.Get(t.Context(), client.ObjectKey{Namespace: release, Name: "wasmloop"}, lease); err != nil {
+		return "", err
+	}
+	if lease.Spec.HolderIdentity == nil {
+		return "", nil
+	}
+	return *lease.Spec.HolderIdentity, nil
+}
+
+// leader returns the Pod of the host that works.
+func leader(t *testing.T) (*corev1.Pod, error) {
+	identity, err := holder(t)
+	if err != nil {
+		return nil, err
+	}
+	name, _, _ := strings.Cut(identity, "_")
+	pod := &corev1.Pod{}
+	return pod, shared.client.Get(t.Context(), client.ObjectKey{Namespace: release, Name: name}, pod)
+}
+
+func deleteLeader(t *testing.T) error {
+	pod, err := leader(t)
+	if err != nil {
+		return err
+	}
+	return shared.client.Delete(t.Context(), pod)
+}
+
+// killLeader has no warning, as when memory runs out.
+func killLeader(t *testing.T) error {
+	pod, err := leader(t)
+	if err != nil {
+		return err
+	}
+	p, err := findProcess(pod)
+	if err != nil {
+		return err
+	}
+	return p.kill()
+}
+
+// deleteAllAtOnce deletes all Pods and leaves their hosts no time.
+func deleteAllAtOnce(t *testing.T) error {
+	labels := client.MatchingLabels{"app.kubernetes.io/component": "host"}
+	return shared.client.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace(release), labels, client.GracePeriodSeconds(0))
+}
+
+// waitForHosts waits until there are two hosts, and both are ready.
+func waitForHosts(t *testing.T) {
+	t.Helper()
+	eventually(t, "two Pods that are ready", func() error {
+		ready := 0
+		pods := hosts(t)
+		for _, pod := range pods {
+			for _, condition := range pod.Status.Conditions {
+				if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil {
+					ready++
+				}
+			}
+		}
+		if ready != 2 || len(pods) != 2 {
+			return fmt.Errorf("there are %d, and %d are ready", len(pods), ready)
+		}
+		return nil
+	})
+}
+
+func testMemory(t *testing.T) {
+	for _, pod := range hosts(t) {
+		p := processOf(t, &pod)
+		figure(t, "memory of "+pod.Name+" (resident, at most)", p.mebibytes(t, "VmRSS")+", "+p.mebibytes(t, "VmHWM"))
+	}
+}
