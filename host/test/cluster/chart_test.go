@@ -164,6 +164,7 @@ func testVersionUpgrade(t *testing.T) {
 		return nil
 	})
 	figure(t, "nobody reconciles, at most, during that upgrade", gap)
+	p.end()
 	checkVersions(t, version(t)+"-next")
 }
 

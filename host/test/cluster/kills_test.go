@@ -23,6 +23,7 @@ func testHandOver(t *testing.T) {
 	waitForHosts(t)
 	figure(t, "nobody reconciles, at most, when the leader is killed", p.during(func() error { return disturb(t, killLeader) }))
 	waitForHosts(t)
+	p.end()
 }
 
 // testKills makes, changes and deletes objects while hosts come and go. At last all is as it should be, and nothing has been made
@@ -57,15 +58,12 @@ func testKills(t *testing.T) {
 	figure(t, "objects then", len(l.ports))
 	figure(t, "until all of them were reconciled", took(l.waitUntilSettled))
 	waitForHosts(t)
-	for name, times := range made() {
-		if times != 1 {
-			t.Errorf("ConfigMap %s was made %d times", name, times)
-		}
-	}
+	counts := made()
 	for _, name := range slices.Collect(maps.Keys(l.ports)) {
-		if strings.HasPrefix(name, "load-") {
-			l.delete(name)
+		if times := counts[name+"-address"]; times != 1 {
+			t.Errorf("the address of %s was made %d times", name, times)
 		}
+		l.delete(name)
 	}
 	l.waitUntilSettled()
 }
@@ -79,12 +77,7 @@ type load struct {
 func (l *load) act() {
 	l.t.Helper()
 	l.acts++
-	var ours []string
-	for name := range l.ports {
-		if strings.HasPrefix(name, "load-") {
-			ours = append(ours, name)
-		}
-	}
+	ours := slices.Sorted(maps.Keys(l.ports))
 	port := 1 + rand.Int32N(60000)
 	switch n := rand.IntN(10); {
 	case n < 4 || len(ours) == 0:

@@ -13,25 +13,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// services are what the sample reconciles: for each there must be a ConfigMap with its address, and for nothing else.
+// services are what the sample reconciles: for each there must be a ConfigMap with its address, and for nothing else. The release's own
+// is left out: once a config does not select it any more, its child is left as it is.
 type services struct {
 	t     *testing.T
 	ports map[string]int32
 }
 
-// newServices begins with those of the release and of the tests before.
-func newServices(t *testing.T) *services {
-	t.Helper()
-	s := &services{t: t, ports: map[string]int32{}}
-	var found corev1.ServiceList
-	if err := shared.client.List(t.Context(), &found, client.InNamespace(release), client.HasLabels{"wasmloop.dev/sample"}); err != nil {
-		t.Fatal(err)
-	}
-	for _, service := range found.Items {
-		s.ports[service.Name] = service.Spec.Ports[0].Port
-	}
-	return s
-}
+func newServices(t *testing.T) *services { return &services{t: t, ports: map[string]int32{}} }
 
 func (s *services) object(name string, port int32) *corev1.Service {
 	object := &corev1.Service{ObjectMeta: named(name)}
@@ -106,7 +95,7 @@ func (s *services) addresses() (map[string]string, error) {
 	}
 	for _, address := range list.Items {
 		name, is := strings.CutSuffix(address.Name, "-address")
-		if !is {
+		if !is || name == release+"-metrics" {
 			continue
 		}
 		for key, port := range address.Data {
@@ -131,13 +120,14 @@ func newProber(t *testing.T) *prober {
 	p := &prober{services: newServices(t), port: 1000}
 	p.create("probe", p.port)
 	p.waitFor("probe", p.port)
-	t.Cleanup(func() {
-		if !t.Failed() {
-			p.delete("probe")
-			p.waitUntilSettled()
-		}
-	})
 	return p
+}
+
+// end takes the Service away.
+func (p *prober) end() {
+	p.t.Helper()
+	p.delete("probe")
+	p.waitUntilSettled()
 }
 
 // probe changes the Service and waits until that is written down.
