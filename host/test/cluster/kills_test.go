@@ -16,11 +16,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// testHandOver has the host that works go, in order and without warning: the other one takes over.
+// testHandOver has the host that works go, in order and without warning: the other one, which has its modules ready, takes over.
 func testHandOver(t *testing.T) {
 	p := newProber(t)
+	waitForModules(t)
 	figure(t, "nobody reconciles, at most, when the leader's Pod is deleted", p.during(func() error { return disturb(t, deleteLeader) }))
-	waitForHosts(t)
+	waitForModules(t)
 	figure(t, "nobody reconciles, at most, when the leader is killed", p.during(func() error { return disturb(t, killLeader) }))
 	waitForHosts(t)
 	p.end()
@@ -215,7 +216,23 @@ func waitForHosts(t *testing.T) {
 	})
 }
 
+// waitForModules waits until there are two hosts, and both have compiled their modules: that of the sample and the one from the
+// registry. One can be ready before.
+func waitForModules(t *testing.T) {
+	t.Helper()
+	waitForHosts(t)
+	for _, pod := range hosts(t) {
+		eventually(t, "the modules of "+pod.Name, func() error {
+			if loaded := strings.Count(sh(t, "kubectl -n wasmloop logs "+pod.Name), `"msg":"module loaded"`); loaded < 2 {
+				return fmt.Errorf("%d of 2 are loaded", loaded)
+			}
+			return nil
+		})
+	}
+}
+
 func testMemory(t *testing.T) {
+	waitForModules(t)
 	for _, pod := range hosts(t) {
 		p := processOf(t, &pod)
 		figure(t, "memory of "+pod.Name+" (resident, at most)", p.mebibytes(t, "VmRSS")+", "+p.mebibytes(t, "VmHWM"))
