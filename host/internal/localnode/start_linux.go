@@ -149,8 +149,8 @@ func (c *Cluster) enter(s settings, listener *os.File) (report *os.File, err err
 func (c *Cluster) leave() error {
 	if c.temporary {
 		err := c.process.Process.Kill()
-		_ = c.process.Wait() // it was killed
-		return errors.Join(err, c.alive.Close())
+		_ = c.process.Wait() // it was killed; this closes c.alive, too
+		return err
 	}
 	kill := time.AfterFunc(stopTimeout+5*time.Second, func() { _ = c.process.Process.Kill() })
 	defer kill.Stop()
