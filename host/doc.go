@@ -18,7 +18,8 @@
 // internal/render is the same loop over a cluster in memory, for wasmloop render, test (render/golden) and check (render/check):
 // it wires setup, reconcile, apply and guest as engine does.
 //
-// internal/localcluster starts a real control plane on this machine, for tests and for wasmloop run --local. test/e2e
+// internal/localcluster starts a real control plane on this machine, for tests and for wasmloop run --local, and
+// internal/localnode adds a node that runs Pods, for test/cluster and make cluster. test/e2e
 // tests all of it together, as its users run it; test/crash stops it after every write, over the in-memory API server of
 // internal/render/apiserver.
 //

@@ -46,8 +46,8 @@ func checkNamespaces() error {
 	try.Env = append(os.Environ(), stageVariable+"="+stageTry)
 	try.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
 	if output, err := try.CombinedOutput(); err != nil {
-		return fmt.Errorf("it does not let root make namespaces and mount file systems in them (%w %s): "+
-			"use a machine, or a container with --privileged", err, strings.TrimSpace(string(output)))
+		return fmt.Errorf("it does not let root make namespaces and mount file systems in them: "+
+			"use a machine, or a container with --privileged: %w\n%s", err, output)
 	}
 	return nil
 }

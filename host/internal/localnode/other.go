@@ -26,6 +26,9 @@ func (c *Cluster) Stop() error { return nil }
 // KubeconfigPath has none.
 func (c *Cluster) KubeconfigPath() string { return "" }
 
+// Process has none.
+func (c *Cluster) Process() int { return 0 }
+
 // Command has nothing to run it in.
 func (c *Cluster) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, name, args...)

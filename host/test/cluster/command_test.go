@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,7 +68,6 @@ func startCommand(t *testing.T, program, dir string) *exec.Cmd {
 	t.Helper()
 	command := exec.Command(program, "-dir", dir)
 	command.Stderr = os.Stderr
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	output, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
