@@ -46,7 +46,7 @@ func openFolder(dir string) (*folder, error) {
 
 func (f *folder) create() (err error) {
 	if f.temporary {
-		removeAbandoned()
+		RemoveAbandoned(temporaryPrefix)
 		f.dir, err = os.MkdirTemp("", temporaryPrefix)
 		return err
 	}
@@ -122,10 +122,10 @@ func writeAt(file *os.File, text string) error {
 	return err
 }
 
-// removeAbandoned removes the temporary folders of processes that were killed and could not do it themselves. It is a
-// courtesy: what cannot be removed stays.
-func removeAbandoned() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), temporaryPrefix+"*"))
+// RemoveAbandoned removes the temporary folders of clusters whose processes were killed and could not do it themselves: those with
+// this prefix that nobody has locked. It is a courtesy: what cannot be removed stays.
+func RemoveAbandoned(prefix string) {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
 	for _, dir := range dirs {
 		// A new folder is not locked yet for a moment.
 		if info, err := os.Stat(dir); err != nil || time.Since(info.ModTime()) < time.Minute {

@@ -71,8 +71,8 @@ func delegate(root, name string) error {
 
 func write(path, text string) error { return os.WriteFile(path, []byte(text), 0o644) }
 
-// removeCgroups removes this cluster's cgroups, and those of clusters whose processes were killed before they could. A cgroup with
-// processes cannot be removed, and those that have just ended may still be in it for a moment.
+// removeCgroups removes this cluster's cgroups. One with processes cannot be removed, and those that have just ended may still be in
+// it for a moment.
 func removeCgroups(name string) error {
 	own, err := findCgroups(name)
 	if err != nil {
@@ -84,10 +84,10 @@ func removeCgroups(name string) error {
 			return fmt.Errorf("cannot remove the cluster's cgroups %s: remove them with rmdir", strings.Join(own, ", "))
 		}
 	}
-	return removeAbandoned()
+	return nil
 }
 
-// removeAbandoned removes the cgroups of clusters that nobody runs any more. It is a courtesy: what cannot be removed stays.
+// removeAbandoned removes the cgroups of clusters that were killed and could not do it themselves. It is a courtesy: what cannot be removed stays.
 func removeAbandoned() error {
 	others, err := findCgroups(cgroupPrefix + "*")
 	for _, dir := range others {

@@ -19,6 +19,8 @@ import (
 	"github.com/wasmloop/wasmloop/host/internal/localcluster"
 )
 
+const temporaryPrefix = "wasmloop-localnode-"
+
 // Cluster is a running cluster with a node.
 type Cluster struct {
 	dir     string
@@ -73,7 +75,7 @@ func (c *Cluster) start(ctx context.Context, options Options) error {
 	if err := c.openFolder(options.Dir); err != nil {
 		return err
 	}
-	if err := makeCgroups(c.cgroup); err != nil {
+	if err := errors.Join(removeAbandoned(), makeCgroups(c.cgroup)); err != nil {
 		return errors.Join(err, removeCgroups(c.cgroup))
 	}
 	c.undo = append(c.undo, func() error { return removeCgroups(c.cgroup) })
@@ -92,7 +94,8 @@ func (c *Cluster) start(ctx context.Context, options Options) error {
 
 func (c *Cluster) openFolder(dir string) (err error) {
 	if c.temporary = dir == ""; c.temporary {
-		c.dir, err = os.MkdirTemp("", "wasmloop-localnode-")
+		localcluster.RemoveAbandoned(temporaryPrefix)
+		c.dir, err = os.MkdirTemp("", temporaryPrefix)
 		c.undo = append(c.undo, func() error { return os.RemoveAll(c.dir) })
 		return err
 	}

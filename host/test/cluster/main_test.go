@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,12 +78,26 @@ func runTests(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
+	stopWhenInterrupted(cluster, tools)
 	fmt.Printf("a node is ready after %.1f s\n", time.Since(began).Seconds())
 	shared = &world{Cluster: cluster, tools: tools}
 	if err := shared.prepare(ctx); err != nil {
 		return 0, err
 	}
 	return m.Run(), nil
+}
+
+// stopWhenInterrupted leaves the machine as it was when somebody presses Ctrl-C.
+func stopWhenInterrupted(cluster *localnode.Cluster, tools string) {
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		if err := errors.Join(cluster.Stop(), os.RemoveAll(tools)); err != nil {
+			fmt.Fprintln(os.Stderr, "cluster:", err)
+		}
+		os.Exit(130)
+	}()
 }
 
 // prepare loads the images and gets the tools ready.
