@@ -47,7 +47,7 @@ and its modules, with their digests, and what is wrong with them.
 The host is asked where it serves its metrics. For one in a cluster: kubectl port-forward deployment/wasmloop 8080. One with
 --metrics-secure wants a token of an account that may get the path /status: kubectl create token NAME.
 
-With --wait it is asked until all its controllers run and nothing is wrong with its modules. What is still missing is said on
+With --wait it is asked until all its controllers run and nothing is wrong with its config and its modules. What is still missing is said on
 stderr. Behind the address of a Service with several hosts, one that does so is enough.
 
 Exit codes: 0 the host has answered; 1 it has not, or not so within --wait.`,

@@ -17,7 +17,7 @@ const statusPoll = time.Second
 // running is the state of a controller that does its work.
 const running = "running"
 
-// await asks until a host answers that all its controllers run and nothing is wrong with its modules. Each time it connects
+// await asks until a host answers that all its controllers run and nothing is wrong with its config and its modules. Each time it connects
 // anew: behind the address of a Service there may be several hosts, of which one works.
 func (h *hostAddress) await(ctx context.Context, patience time.Duration, stderr io.Writer) (*engine.Status, error) {
 	deadline := time.After(patience)
@@ -46,6 +46,9 @@ func (h *hostAddress) await(ctx context.Context, patience time.Duration, stderr 
 // unready says what keeps a host from being ready; nil: nothing.
 func unready(status *engine.Status) error {
 	var why []string
+	if status.ConfigTrouble != "" {
+		why = append(why, "the config has changed and is not taken up: "+status.ConfigTrouble)
+	}
 	for _, controller := range status.Controllers {
 		if controller.State != running {
 			why = append(why, fmt.Sprintf("controller %s is %s", controller.Name, controller.State))

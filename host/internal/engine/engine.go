@@ -138,7 +138,9 @@ func New(ctx context.Context, cluster *rest.Config, conf *config.Config, options
 		return nil, err
 	}
 	if options.ReportLeftovers {
-		whole := &config.Config{Controllers: slices.Concat(conf.Controllers, options.Deselected)}
+		whole := func() *config.Config {
+			return &config.Config{Controllers: slices.Concat(e.current().Controllers, options.Deselected)}
+		}
 		e.report = &reporter{&Leftovers{e.own.client, e.kinds.Discovery}, whole, options.ReportAfter, options.Log}
 	}
 	if e.events, err = newEvents(cluster, mgr); err != nil {

@@ -220,8 +220,8 @@ const reportPause = time.Minute
 // manager.Runnable.
 type reporter struct {
 	leftovers *Leftovers
-	config    *config.Config
-	pause     time.Duration // 0: reportPause
+	config    func() *config.Config // all that may be somebody's
+	pause     time.Duration         // 0: reportPause
 	log       logr.Logger
 }
 
@@ -240,7 +240,7 @@ func (r *reporter) Start(ctx context.Context) error {
 }
 
 func (r *reporter) report(ctx context.Context) {
-	found, _, err := r.leftovers.Find(ctx, r.config)
+	found, _, err := r.leftovers.Find(ctx, r.config())
 	if ctx.Err() != nil {
 		return
 	}

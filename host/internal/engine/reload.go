@@ -37,7 +37,8 @@ const troubleInterval = 10 * time.Second
 type reloader struct {
 	Reload
 	engine *Engine
-	// known is how the files were when they were taken up last, seen how they were a moment ago.
+	// known is how the files were before they were taken up last, seen how they were a moment ago. What is missing in known is
+	// looked at once more: nobody can say how a file was before its name was known.
 	known, seen snapshot
 }
 
@@ -75,8 +76,6 @@ func (r *reloader) NeedLeaderElection() bool { return false }
 
 // Start implements manager.Runnable.
 func (r *reloader) Start(ctx context.Context) error {
-	r.known = r.look()
-	r.seen = r.known
 	ticker := time.NewTicker(filesInterval)
 	defer ticker.Stop()
 	var tried time.Time
@@ -96,14 +95,7 @@ func (r *reloader) Start(ctx context.Context) error {
 		tried = time.Now()
 		r.reload(ctx, changed)
 		r.known = now
-		if files := r.look(); !sameFiles(files, now) { // the new config names others
-			r.known, r.seen = files, files
-		}
 	}
-}
-
-func sameFiles(a, b snapshot) bool {
-	return slices.Equal(slices.Sorted(maps.Keys(a)), slices.Sorted(maps.Keys(b)))
 }
 
 // look looks at the config file and at those that the config names.
@@ -111,15 +103,17 @@ func (r *reloader) look() snapshot {
 	return look(append(r.engine.current().Files(), r.File))
 }
 
-// reload takes the config file up as it is now. changed is false if it is but tried again.
+// reload takes the config file up as it is now. changed is false if it is but tried again. Where only other files have changed,
+// those who use them tell of it.
 func (r *reloader) reload(ctx context.Context, changed bool) {
+	current, before := r.engine.current(), r.engine.configTroubled()
 	next, err := r.Load()
 	if err == nil {
 		err = r.engine.take(ctx, next)
 	}
-	before := r.engine.configTroubled()
 	r.engine.noteConfig(err)
 	switch {
+	case err == nil && before == nil && encoded(next) == encoded(current):
 	case err == nil:
 		reloads.WithLabelValues("taken").Inc()
 		if r.Taken != nil {
@@ -169,21 +163,8 @@ func (e *Engine) take(ctx context.Context, next *config.Config) error {
 	orders := ordersOf(next, client)
 	e.mu.Lock()
 	e.config, e.source, e.sourceSettings = next, client, settings
-	if e.modules == nil {
-		e.modules = map[string]*supply{}
-	}
-	var ended []*supply
-	for name, s := range e.modules {
-		if orders[name] == nil {
-			ended = append(ended, s)
-			delete(e.modules, name)
-		}
-	}
 	e.mu.Unlock()
-	for _, s := range ended {
-		s.stop()
-		s.forget()
-	}
+	e.endSupplies(orders)
 	var old []*runner
 	for _, name := range removed {
 		old = append(old, e.fleet.remove(name))
@@ -196,7 +177,21 @@ func (e *Engine) take(ctx context.Context, next *config.Config) error {
 		e.fleet.replace(r) //nolint:contextcheck // it lives as long as the fleet
 	}
 	e.order(orders) //nolint:contextcheck // supplies live as long as the engine
-	return closeAll(ctx, old)
+	e.closeAll(ctx, old)
+	return nil
+}
+
+// endSupplies ends the supplies that have no orders any more.
+func (e *Engine) endSupplies(orders map[string]*order) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name, s := range e.modules {
+		if orders[name] == nil {
+			s.stop()
+			s.forget()
+			delete(e.modules, name)
+		}
+	}
 }
 
 // pending returns what is to run those controllers of a config that do not run yet. Their modules are yet to be fetched. The
@@ -206,7 +201,7 @@ func (e *Engine) pending(next *config.Config) (added []*runner, err error) {
 		entry := &next.Controllers[i]
 		module := next.Modules[entry.Module]
 		running := e.fleet.runner(entry.Name)
-		if running != nil && (running.supplied().isFetched() || running.serving(entry, module)) {
+		if running != nil && (running.supplied().isFetched() || running.fingerprint == fingerprint(entry, module)) {
 			continue
 		}
 		r, err := e.newRunner(entry, module, e.newModule(entry.Module, entry, module))
@@ -232,6 +227,9 @@ func (e *Engine) removed(next *config.Config) (names []string) {
 func (e *Engine) order(orders map[string]*order) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.modules == nil {
+		e.modules = map[string]*supply{}
+	}
 	for name, next := range orders {
 		s := e.modules[name]
 		switch {
@@ -301,11 +299,6 @@ func contents(files []string) (all [][]byte, err error) {
 		errs, all = append(errs, err), append(all, data)
 	}
 	return all, errors.Join(errs...)
-}
-
-// serving says whether a runner is that of a config entry, whatever its module is.
-func (r *runner) serving(entry *config.Controller, module config.Module) bool {
-	return r.fingerprint == fingerprint(entry, module)
 }
 
 // isFetched says whether it is known which module it is.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -200,9 +199,11 @@ func (s *supply) provide(ctx context.Context, by *order, fetched *source.Module)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return errors.Join(err, closeAll(ctx, next))
+		s.engine.closeAll(ctx, next)
+		return err
 	}
-	return s.swap(ctx, by, fetched, next)
+	s.swap(ctx, by, fetched, next)
+	return nil
 }
 
 // prepare loads a module for a controller that runs with another one.
@@ -235,11 +236,12 @@ func (s *supply) loadFirst(ctx context.Context, waiting *runner, by *order, user
 }
 
 // swap puts controllers in the places of those of their names, unless the config has changed meanwhile.
-func (s *supply) swap(ctx context.Context, by *order, fetched *source.Module, next []*runner) error {
+func (s *supply) swap(ctx context.Context, by *order, fetched *source.Module, next []*runner) {
 	s.engine.placing.Lock()
 	defer s.engine.placing.Unlock()
 	if s.ordered() != by { // the next order is for others
-		return closeAll(ctx, next)
+		s.engine.closeAll(ctx, next)
+		return
 	}
 	var old []*runner
 	for _, made := range next {
@@ -248,30 +250,25 @@ func (s *supply) swap(ctx context.Context, by *order, fetched *source.Module, ne
 		replaced.WithLabelValues(made.entry.Name).Inc()
 		s.log.Info("controller replaced", "controller", made.entry.Name, "digest", fetched.Digest, "source", fetched.Pinned)
 	}
-	return closeAll(ctx, old)
+	s.engine.closeAll(ctx, old)
 }
 
-// closeAll lets go of the modules of controllers that do not run any more.
-func closeAll(ctx context.Context, runners []*runner) error {
-	var errs []error
+// closeAll lets go of the modules of controllers that do not run any more, of which some may be nil. What goes wrong with that
+// concerns no other.
+func (e *Engine) closeAll(ctx context.Context, runners []*runner) {
 	for _, r := range runners {
-		if r != nil {
-			errs = append(errs, r.supplied().close(ctx))
+		if r == nil {
+			continue
+		}
+		if err := r.supplied().close(ctx); err != nil {
+			e.log.Error(err, "a module that is not called any more cannot be let go", "controller", r.entry.Name)
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // fingerprint says what a controller is apart from its module.
 func fingerprint(entry *config.Controller, module config.Module) string {
-	encoded, err := json.Marshal(struct {
-		Entry     *config.Controller
-		Isolation string
-	}{entry, module.Isolation})
-	if err != nil { // it was decoded from JSON
-		return err.Error()
-	}
-	return string(encoded)
+	return encoded([]any{entry, module.Isolation})
 }
 
 // supplied returns the module that a supply provided.

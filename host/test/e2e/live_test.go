@@ -170,6 +170,11 @@ func TestLiveConfig(t *testing.T) {
 			return states("one running")(status)
 		})
 		create(t, l.namespace, fmt.Sprintf(liveObject, "e", "two"))
+		renamed := strings.NewReplacer("versioned:", "other:", "module: versioned", "module: other").Replace(l.controllers("one"))
+		l.mount(t, renamed+"logLevel: debug\n", v2) // a controller goes over to a module of another name
+		child("a", "v2")
+		l.mount(t, l.controllers("one")+"logLevel: debug\n", v1)
+		child("a", "v1")
 		last := create(t, l.namespace, fmt.Sprintf(liveObject, "f", "one"))
 		child("f", "v1")
 		if err := api.Delete(t.Context(), last, client.PropagationPolicy(metav1.DeletePropagationForeground)); err != nil {
