@@ -1,18 +1,14 @@
 package chart
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +18,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/wasmloop/wasmloop/host/test/process"
 )
 
 // installation is a release in a namespace of its own. Its manifests are applied, and its Pod's container runs as a process of this
@@ -206,89 +204,41 @@ func (i *installation) accounts() (accounts []*unstructured.Unstructured) {
 }
 
 // host is a running host.
-type host struct {
-	command *exec.Cmd
-	output  *buffer
-	ended   chan struct{}
-}
+type host struct{ *process.Process }
 
 // start runs the container until the test ends.
 func (i *installation) start(t *testing.T) *host {
 	t.Helper()
-	h := &host{command: exec.Command(filepath.Join(built, "wasmloop"), i.arguments(t)...), output: &buffer{}, ended: make(chan struct{})}
-	h.command.Stdout, h.command.Stderr = h.output, h.output
-	if err := h.command.Start(); err != nil {
+	started, err := process.Start(exec.Command(filepath.Join(built, "wasmloop"), i.arguments(t)...))
+	if err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		_ = h.command.Wait() // tests look at what it says
-		close(h.ended)
-	}()
 	t.Cleanup(func() {
-		if err := h.command.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		var exit *exec.ExitError // tests look at what it says, and not at how it ends
+		if err := started.Stop(); err != nil && !errors.As(err, &exit) {
 			t.Error(err)
 		}
-		select {
-		case <-h.ended:
-		case <-time.After(patience):
-			_ = h.command.Process.Kill()
-			t.Error("the host does not end")
-		}
 		if t.Failed() {
-			t.Logf("the host's log:\n%s", h.output)
+			t.Logf("the host's log:\n%s", started.Log())
 		}
 	})
-	return h
+	return &host{started}
 }
 
 // waitForLog waits for a log line that has all the parts.
 func (h *host) waitForLog(t *testing.T, parts ...string) {
 	t.Helper()
-	eventually(t, func() error {
-		for line := range strings.Lines(h.output.String()) {
-			if hasAll(line, parts) {
-				return nil
-			}
-		}
-		return fmt.Errorf("no log line has all of %q", parts)
-	})
-}
-
-func hasAll(text string, parts []string) bool {
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			return false
-		}
-	}
-	return true
+	eventually(t, func() error { return h.Said(parts...) })
 }
 
 // lacksNothing wants that the API server has refused the host nothing.
 func (h *host) lacksNothing(t *testing.T) {
 	t.Helper()
-	for line := range strings.Lines(h.output.String()) {
+	for line := range strings.Lines(h.Log()) {
 		if strings.Contains(line, "orbidden") || strings.Contains(line, "may not") {
 			t.Errorf("a right is missing: %s", line)
 		}
 	}
-}
-
-// buffer is a bytes.Buffer for concurrent use.
-type buffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }
 
 // withoutVerb returns a change that takes a verb on a resource out of all roles.

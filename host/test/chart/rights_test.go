@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/wasmloop/wasmloop/host/test/process"
 )
 
 // The default values: the sample writes down where the Service of the metrics is, with just the rights that the chart gives.
@@ -218,7 +220,7 @@ func warned(t *testing.T, namespace, kind, name string, parts ...string) error {
 	var others []string
 	for _, event := range events.Items {
 		about := event.InvolvedObject.Kind == kind && event.InvolvedObject.Name == name
-		if about && event.Type == corev1.EventTypeWarning && hasAll(event.Message, parts) {
+		if about && event.Type == corev1.EventTypeWarning && process.HasAll(event.Message, parts) {
 			return nil
 		}
 		others = append(others, event.Message)

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/wasmloop/wasmloop/host/internal/engine"
+	"github.com/wasmloop/wasmloop/host/test/process"
 )
 
 // roles are those of a host that may act as the account of a controller and nothing else, and of that account.
@@ -123,7 +124,7 @@ func waitForEventOn(t *testing.T, namespace, kind, name, reason string, parts ..
 		}
 		for _, event := range events.Items {
 			about := event.InvolvedObject
-			if about.Kind == kind && about.Name == name && event.Reason == reason && event.Type == corev1.EventTypeWarning && containsAll(event.Message, parts) {
+			if about.Kind == kind && about.Name == name && event.Reason == reason && event.Type == corev1.EventTypeWarning && process.HasAll(event.Message, parts) {
 				return nil
 			}
 		}

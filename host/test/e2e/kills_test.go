@@ -60,7 +60,7 @@ func TestKills(t *testing.T) {
 		h := k.start()
 		k.live(h)
 		k.kill(h)
-		done += strings.Count(h.log(), `"msg":"child `)
+		done += strings.Count(h.Log(), `"msg":"child `)
 		if k.random.IntN(2) == 0 {
 			k.act() // while it is down
 		}
@@ -78,7 +78,7 @@ func TestKills(t *testing.T) {
 		t.Errorf("one more restart changes something, -before +after:\n%s", diff)
 	}
 	if t.Failed() {
-		t.Logf("the last host says:\n%s", h.log())
+		t.Logf("the last host says:\n%s", h.Log())
 	}
 }
 
@@ -136,10 +136,9 @@ func (k *killings) start() *host {
 // kill is kill -9: the process does not get to do anything about it.
 func (k *killings) kill(h *host) {
 	k.t.Helper()
-	if err := h.command.Process.Kill(); err != nil {
-		k.t.Errorf("the host has ended by itself: %v\n%s", err, h.log())
+	if err := h.Kill(); err != nil {
+		k.t.Errorf("the host has ended by itself: %v\n%s", err, h.Log())
 	}
-	<-h.ended
 }
 
 // live has users work until the moment at which the host is killed: while it starts, at work, or at rest.

@@ -88,8 +88,8 @@ func runWith(t *testing.T, config string, args []string, story func(h *host)) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := h.stop(); err != nil {
-			t.Errorf("the host ends with %v\n%s", err, h.log())
+		if err := h.Stop(); err != nil {
+			t.Errorf("the host ends with %v\n%s", err, h.Log())
 		}
 	}()
 	story(h)

@@ -133,8 +133,8 @@ func TestLiveConfig(t *testing.T) {
 
 		l.mount(t, l.controllers("one", "two"), v1) // a controller is added; the other one goes on
 		child("b", "v1")
-		if strings.Contains(h.log(), "controller replaced") {
-			t.Errorf("a controller was replaced that nothing has changed about:\n%s", h.log())
+		if strings.Contains(h.Log(), "controller replaced") {
+			t.Errorf("a controller was replaced that nothing has changed about:\n%s", h.Log())
 		}
 
 		l.mount(t, l.controllers("one", "two"), v2) // their module is replaced

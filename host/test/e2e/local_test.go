@@ -28,17 +28,17 @@ func TestRunLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		_ = h.stop() // again: the test may have failed before it got there
+		_ = h.Stop() // again: the test may have failed before it got there
 		if t.Failed() {
-			t.Logf("its log:\n%s", h.log())
+			t.Logf("its log:\n%s", h.Log())
 		}
 	}()
 	h.waitForLog(t, "✔ MarkdownView default/handbook is Available")
 	h.waitForLog(t, "✔ MarkdownView default/recipes is Available")
 	h.waitForLog(t, "delete -n default markdownview.view.example.com handbook")
-	tryPrintedLines(t, h.log())
+	tryPrintedLines(t, h.Log())
 	server := apiServer(t, filepath.Join(dir, "kubeconfig"))
-	if err := h.stop(); err != nil {
+	if err := h.Stop(); err != nil {
 		t.Errorf("Ctrl-C ends it with %v", err)
 	}
 	if connection, err := net.Dial("tcp", server); err == nil {

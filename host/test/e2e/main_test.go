@@ -72,9 +72,9 @@ func runTests(m *testing.M) (code int, err error) {
 	}
 	code = m.Run()
 	if code != 0 {
-		fmt.Fprintf(os.Stderr, "--- the log of the shared host:\n%s\n", shared.log())
+		fmt.Fprintf(os.Stderr, "--- the log of the shared host:\n%s\n", shared.Log())
 	}
-	return code, shared.stop()
+	return code, shared.Stop()
 }
 
 // nameAssets tells the commands of stories where the control plane is, as make does.

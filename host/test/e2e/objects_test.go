@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/wasmloop/wasmloop/host/test/process"
 )
 
 // patience is how long a story waits for what must happen: far longer than it takes, since machines differ.
@@ -161,7 +163,7 @@ func waitForWarning(t *testing.T, object *unstructured.Unstructured, reason stri
 			if e.InvolvedObject.UID != object.GetUID() {
 				continue
 			}
-			if e.Type == corev1.EventTypeWarning && e.Reason == reason && containsAll(e.Message, parts) {
+			if e.Type == corev1.EventTypeWarning && e.Reason == reason && process.HasAll(e.Message, parts) {
 				return nil
 			}
 			others = append(others, fmt.Sprintf("%s %s: %s", e.Type, e.Reason, e.Message))

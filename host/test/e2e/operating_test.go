@@ -36,21 +36,21 @@ func TestLeaderElection(t *testing.T) {
 		return h
 	}
 	first := start()
-	defer func() { _ = first.stop() }() // again: the test may have failed before it got there
+	defer func() { _ = first.Stop() }() // again: the test may have failed before it got there
 	first.waitForLog(t, "Starting workers", `"controller":"elected"`)
 	second := start()
-	defer func() { _ = second.stop() }()
+	defer func() { _ = second.Stop() }()
 	second.waitForLog(t, "ttempting to acquire leader lease")
 	create(t, namespace, elected("one"))
 	waitFor(t, "v1", "ConfigMap", namespace, "one-child", exists)
-	if err := first.stop(); err != nil {
+	if err := first.Stop(); err != nil {
 		t.Errorf("the first host ends with %v", err)
 	}
 	create(t, namespace, elected("two"))
 	waitFor(t, "v1", "ConfigMap", namespace, "two-child", exists)
 	second.waitForLog(t, "child created", "two-child")
-	if strings.Contains(second.log(), "one-child") {
-		t.Errorf("the second host made what the first had made already:\n%s", second.log())
+	if strings.Contains(second.Log(), "one-child") {
+		t.Errorf("the second host made what the first had made already:\n%s", second.Log())
 	}
 }
 
@@ -68,7 +68,7 @@ func TestHealthAndMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := h.stop(); err != nil {
+		if err := h.Stop(); err != nil {
 			t.Errorf("the host ends with %v", err)
 		}
 	})

@@ -178,7 +178,7 @@ func (s *restarts) run(story func(h *host)) (log string, metrics map[string]int)
 			}
 			return nil
 		})
-		log = h.log()
+		log = h.Log()
 	})
 	return log, metrics
 }

@@ -27,8 +27,8 @@ func TestReadmeModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := h.stop(); err != nil {
-			t.Errorf("the host ends with %v\n%s", err, h.log())
+		if err := h.Stop(); err != nil {
+			t.Errorf("the host ends with %v\n%s", err, h.Log())
 		}
 	})
 	namespace := newNamespace(t)

@@ -148,7 +148,7 @@ func TestRestartChangesNothing(t *testing.T) {
 	create(t, namespace, markdownView)
 	waitFor(t, "view.example.com/v1", "MarkdownView", namespace, "guide", condition("Available", "True"))
 	before := versions(t, namespace)
-	if err := shared.stop(); err != nil {
+	if err := shared.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	var err error

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/wasmloop/wasmloop/host/test/process"
 )
 
 // TestShippingPage runs deploy/SHIPPING.md, block by block, with a registry of its own.
@@ -49,7 +51,7 @@ func newPageReader(t *testing.T) *pageReader {
 		"GOCACHE="+goEnv("GOCACHE"), "GOMODCACHE="+goEnv("GOMODCACHE"))}
 	t.Cleanup(func() {
 		if p.running != nil {
-			_ = p.running.command.Process.Kill() // the test has failed before it got there
+			_ = p.running.Kill() // the test has failed before it got there
 		}
 		delete := exec.Command("kubectl", "--kubeconfig", cluster.KubeconfigPath(), "delete", "crd", "greetings.example.com", "--ignore-not-found")
 		delete.Env = p.env
@@ -69,7 +71,7 @@ func (p *pageReader) do(t *testing.T, script string) {
 	if out, err := command.CombinedOutput(); err != nil {
 		log := ""
 		if p.running != nil {
-			log = p.running.log()
+			log = p.running.Log()
 		}
 		t.Fatalf("%s\n%v\n%s\n%s", script, err, out, log)
 	}
@@ -84,21 +86,15 @@ func (p *pageReader) do(t *testing.T, script string) {
 func (p *pageReader) run(t *testing.T, script string) {
 	t.Helper()
 	p.interrupt(t)
-	p.running = &host{output: &buffer{}, ended: make(chan struct{})}
 	command := exec.Command("sh", "-c", "exec "+strings.TrimSpace(script)+" --metrics-bind-address 127.0.0.1:8080 --health-probe-bind-address 0")
 	command.Dir, command.Env = p.folder, p.env
-	command.Stdout, command.Stderr = p.running.output, p.running.output
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	p.running.command = command
-	if err := command.Start(); err != nil {
+	started, err := process.Start(command)
+	if err != nil {
 		t.Fatal(err)
 	}
-	h := p.running
-	go func() {
-		h.err = command.Wait()
-		close(h.ended)
-	}()
-	h.waitForLog(t, "module loaded")
+	p.running = &host{started}
+	p.running.waitForLog(t, "module loaded")
 }
 
 func (p *pageReader) interrupt(t *testing.T) {
@@ -106,8 +102,8 @@ func (p *pageReader) interrupt(t *testing.T) {
 	if p.running == nil {
 		return
 	}
-	if err := p.running.stop(); err != nil {
-		t.Errorf("the host ends with %v\n%s", err, p.running.log())
+	if err := p.running.Stop(); err != nil {
+		t.Errorf("the host ends with %v\n%s", err, p.running.Log())
 	}
 	p.running = nil
 }

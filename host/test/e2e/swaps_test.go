@@ -71,7 +71,7 @@ func TestSwapsUnderLoad(t *testing.T) {
 		if after.goroutines > before.goroutines+before.goroutines/4 || after.heap > before.heap+before.heap/2 {
 			t.Errorf("the host grows: %s, then %s", before, after)
 		}
-		if got := strings.Count(h.log(), "controller replaced"); got != *swapsFlag {
+		if got := strings.Count(h.Log(), "controller replaced"); got != *swapsFlag {
 			t.Errorf("the controller was replaced %d times, want %d", got, *swapsFlag)
 		}
 	})
