@@ -147,6 +147,8 @@ func (h *hostAddress) ask(ctx context.Context) (*engine.Status, error) {
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return nil, fmt.Errorf("the host at %s says %s: give --token-file with a token of an account that may get the path %s", address, response.Status, engine.StatusPath)
+	case http.StatusBadRequest: // what a server with TLS says to those who speak without
+		return nil, fmt.Errorf("the host at %s says %s: one with --metrics-secure is asked by --address https://HOST:PORT", address, response.Status)
 	default:
 		return nil, fmt.Errorf("what answers at %s is no host: it says %s", request.URL, response.Status)
 	}

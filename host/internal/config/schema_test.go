@@ -19,25 +19,56 @@ const schemaFile = "../../../config/schema.json"
 
 // TestSchema compares config/schema.json with the types. The generator lives in this test, so that no host carries it.
 func TestSchema(t *testing.T) {
-	var want bytes.Buffer
-	encoder := json.NewEncoder(&want)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(generateSchema(t)); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(schemaFile, want.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(schemaFile)
+	compareGenerated(t, schemaFile, generateSchema(t))
+}
+
+// TestSchemaOfTheChart compares the copy in the chart's own schema, by which Helm refuses a wrong config before it installs anything.
+func TestSchemaOfTheChart(t *testing.T) {
+	const file = "../../../deploy/charts/wasmloop/values.schema.json"
+	var values, copied map[string]any
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want.String(), string(got)); diff != "" {
-		t.Errorf("run make generate: -types +file:\n%s", diff)
+	if err := json.Unmarshal(text, &values); err != nil {
+		t.Fatal(err)
 	}
+	if err := json.Unmarshal(encode(t, generateSchema(t)), &copied); err != nil {
+		t.Fatal(err)
+	}
+	copied["$id"] = "https://wasmloop.dev/config.json"
+	values["$defs"] = map[string]any{"HostConfig": copied}
+	compareGenerated(t, file, values)
+}
+
+// compareGenerated demands that the file holds what was generated, once it has written that when asked to.
+func compareGenerated(t *testing.T, file string, generated any) {
+	t.Helper()
+	want := encode(t, generated)
+	if *update {
+		if err := os.WriteFile(file, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("run make generate: -types +%s:\n%s", file, diff)
+	}
+}
+
+func encode(t *testing.T, value any) []byte {
+	t.Helper()
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		t.Fatal(err)
+	}
+	return text.Bytes()
 }
 
 func generateSchema(t *testing.T) *jsonschema.Schema {

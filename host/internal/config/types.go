@@ -1,7 +1,7 @@
 // Package config reads the host's config file: its types, and how it is loaded, defaulted and validated.
 package config
 
-//go:generate go test -count=1 -run ^TestSchema$ -update .
+//go:generate go test -count=1 -run ^TestSchema -update .
 
 import (
 	"encoding/json"

@@ -32,8 +32,6 @@ const (
 	home    = "wasmloop-system"
 )
 
-var update = flag.Bool("update", false, "write generated files anew")
-
 // What the tests share: one control plane with RBAC, the real Helm, and the host with all sample modules.
 var (
 	cluster *localcluster.Cluster

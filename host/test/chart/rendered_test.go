@@ -1,8 +1,6 @@
 package chart
 
 import (
-	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,42 +85,4 @@ func writeValues(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// The chart's schema has that of the config in it.
-func TestSchemaHasTheConfig(t *testing.T) {
-	path := filepath.Join(folder, "values.schema.json")
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var values, config map[string]any
-	if err := json.Unmarshal(got, &values); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(root + "config/schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &config); err != nil {
-		t.Fatal(err)
-	}
-	config["$id"] = "https://wasmloop.dev/config.json"
-	values["$defs"] = map[string]any{"HostConfig": config}
-	want := &bytes.Buffer{}
-	encoder := json.NewEncoder(want)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(values); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("%s has another schema of the config than config/schema.json: run make generate", path)
-	}
 }

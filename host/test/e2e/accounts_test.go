@@ -168,6 +168,9 @@ func TestSecureMetrics(t *testing.T) {
 				t.Errorf("want an answer with %q, got %+v", name, got)
 			}
 		}
+		if got := command(t, "status", "--address", l.metrics); !strings.Contains(got.stderr, "--address https://") {
+			t.Errorf("one who asks without TLS is not told so: %+v", got)
+		}
 		if got := command(t, "status", "--address", l.metrics, "--token-file", filepath.Join(l.folder, "reader")); !strings.Contains(got.stderr, "without encryption") {
 			t.Errorf("a token goes over an open line: %+v", got)
 		}
