@@ -16,6 +16,8 @@ CHART := deploy/charts/wasmloop
 HELM  := $(TOOLS)/helm-$(HELM_VERSION)
 # The tests of the chart run the same Helm.
 export WASMLOOP_HELM := $(HELM)
+# Those of the metrics run Prometheus: this machine's, or Debian's.
+export WASMLOOP_PROMETHEUS := $(TOOLS)/prometheus
 
 # The image that is built, and its tag: the one that the chart runs by default.
 IMAGE   ?= ghcr.io/wasmloop/wasmloop
@@ -106,7 +108,7 @@ release-dry-run: $(TOOLS)/goreleaser-$(GORELEASER_VERSION) image chart-package #
 
 ##@ Test
 
-test: build assets $(HELM) ## Run all tests, against a real control plane
+test: build assets $(HELM) $(WASMLOOP_PROMETHEUS)/promtool ## Run all tests, against a real control plane
 	$(GO) test -timeout 30m ./...
 	$(LOCALPLANE_GO) test ./...
 	$(COSIGN_GO) test ./...
@@ -116,7 +118,7 @@ test-cluster: build $(HELM) cluster-images ## Install the chart and the image in
 	@deploy/localplane/build.sh bin/assets
 	KUBEBUILDER_ASSETS=$(BUILT_ASSETS) $(GO) test -count=1 -timeout 20m -v ./host/test/cluster -real
 
-test-long: build assets $(HELM) ## Run all tests with the race detector, crash the host in more ways, and fuzz for longer
+test-long: build assets $(HELM) $(WASMLOOP_PROMETHEUS)/promtool ## Run all tests with the race detector, crash the host in more ways, and fuzz for longer
 	$(GO) test -race -count=1 -timeout 60m ./...
 	$(GO) test -count=1 -timeout 60m -run LeaveNothingBehind ./host/internal/guest -calls 100000
 	$(GO) test -count=1 -timeout 60m ./host/test/crash -long -seeds 400
@@ -200,6 +202,9 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION):
 $(HELM):
 	@echo 'tools: building Helm $(HELM_VERSION), which takes a few minutes the first time'
 	$(call install,-ldflags '-s -w -X helm.sh/helm/v4/internal/version.version=$(HELM_VERSION)' helm.sh/helm/v4/cmd/helm@$(HELM_VERSION),helm)
+
+$(WASMLOOP_PROMETHEUS)/promtool:
+	host/test/prometheus.sh $(@D)
 
 # Its go.mod has replace directives, with which go install takes no package.
 $(TOOLS)/helm-unittest-$(HELM_UNITTEST_VERSION):

@@ -67,6 +67,10 @@ type Options struct {
 // DefaultLeaseName is the name of the Lease of leader election.
 const DefaultLeaseName = "wasmloop.wasmloop.dev"
 
+// leaseRetry is how often a host that waits for the lease asks whether it is given back, at least. It is the time in which
+// another host goes on.
+const leaseRetry = time.Second
+
 // shutdownTimeout is how long running reconciles may take to end.
 const shutdownTimeout = 5 * time.Second
 
@@ -95,6 +99,8 @@ type Engine struct {
 	sourceSettings string
 	// modules are the supplies of the modules, by their names in the config.
 	modules map[string]*supply
+	// equipped is true once all modules were loaded, or found not to load.
+	equipped bool
 	// trouble is why the config file is not what the host works by. nil: it is.
 	trouble error
 
@@ -189,6 +195,7 @@ func managerOptions(options Options) manager.Options {
 		LeaderElectionID:              cmp.Or(options.LeaseName, DefaultLeaseName),
 		LeaderElectionNamespace:       options.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
+		RetryPeriod:                   new(leaseRetry),
 		GracefulShutdownTimeout:       new(shutdownTimeout),
 	}
 }
@@ -208,7 +215,7 @@ func (e *Engine) register() error {
 	if err := e.manager.AddMetricsServerExtraHandler(StatusPath, http.HandlerFunc(e.serveStatus)); err != nil {
 		return fmt.Errorf("cannot serve the status: %w", err)
 	}
-	for name, check := range map[string]healthz.Checker{"caches": e.ready, "apiserver": (&probe{discovery: e.kinds.Discovery}).check} {
+	for name, check := range map[string]healthz.Checker{"caches": e.ready, "modules": e.supplied, "apiserver": (&probe{discovery: e.kinds.Discovery}).check} {
 		if err := e.manager.AddReadyzCheck(name, check); err != nil {
 			return fmt.Errorf("cannot add the readiness check: %w", err)
 		}

@@ -77,7 +77,7 @@ func (f *fleet) replace(next *runner) {
 	}
 	old.stop()
 	<-old.done
-	next.last = old.runner.last
+	next.last, next.replaces = old.runner.last, true
 	f.launch(m)
 	go func() {
 		defer release()

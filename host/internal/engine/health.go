@@ -74,6 +74,24 @@ func (e *Engine) ready(*http.Request) error {
 	return nil
 }
 
+// supplied is the readiness check of the modules: each is loaded, or it is known why not. So a host that waits for the lease can
+// work as soon as it gets it, and the one before is not ended any earlier. What a later config brings changes nothing about it: the
+// modules before go on.
+func (e *Engine) supplied(*http.Request) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.equipped {
+		return nil
+	}
+	for name, s := range e.modules {
+		if !s.wasTried() {
+			return fmt.Errorf("module %s is not loaded yet", name)
+		}
+	}
+	e.equipped = true
+	return nil
+}
+
 // probe asks whether the API server is ready, when it is itself asked.
 type probe struct {
 	discovery discovery.DiscoveryInterface

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/reconcile"
@@ -41,7 +42,7 @@ func (k kinds) waitOne(ctx context.Context, log logr.Logger, controller string, 
 	missing := missingKinds.WithLabelValues(controller, wanted.Kind, wanted.APIVersion)
 	defer missing.Set(0)
 	for {
-		kind, err := k.Find(ctx, wanted.Schema())
+		kind, err := k.ask(ctx, wanted.Schema())
 		if err == nil {
 			if !said.IsZero() {
 				log.Info("the cluster serves the kind now", "kind", wanted.String())
@@ -58,6 +59,24 @@ func (k kinds) waitOne(ctx context.Context, log logr.Logger, controller string, 
 			return reconcile.Kind{}, ctx.Err()
 		case <-time.After(kindPoll):
 		}
+	}
+}
+
+// ask asks the cluster how it serves a kind. Questions of that sort cannot be taken back, and a cluster that cannot be reached is
+// asked again and again, so that who must end does not wait for the answer.
+func (k kinds) ask(ctx context.Context, wanted schema.GroupVersionKind) (kind reconcile.Kind, err error) {
+	answered := make(chan struct{})
+	var found reconcile.Kind
+	var failed error
+	go func() {
+		defer close(answered)
+		found, failed = k.Find(ctx, wanted)
+	}()
+	select {
+	case <-answered:
+		return found, failed
+	case <-ctx.Done():
+		return reconcile.Kind{}, context.Cause(ctx)
 	}
 }
 

@@ -48,6 +48,8 @@ type runner struct {
 	recorder reconcile.Recorder
 	// alert records a Warning event about the account. nil: nobody is told.
 	alert func(reason, message string)
+	// replaces is true if it takes the place of one that ran.
+	replaces bool
 	// opened is closed when what the controller needs is watched for the first time.
 	opened chan struct{}
 	// last are the reconcilers of the run before, which may have been that of another runner. Only one runs at a time.
@@ -330,7 +332,7 @@ func (d dispatcher) seen(object *kube.Object, gone bool) (woken []key) {
 }
 
 func (r *runner) options(reconcilers dispatcher) controller.TypedOptions[key] {
-	return controller.TypedOptions[key]{
+	options := controller.TypedOptions[key]{
 		Reconciler:              r.watched(reconcilers),
 		MaxConcurrentReconciles: r.entry.Workers,
 		RateLimiter:             backoff(),
@@ -345,6 +347,10 @@ func (r *runner) options(reconcilers dispatcher) controller.TypedOptions[key] {
 			return log
 		},
 	}
+	if r.replaces {
+		options.NewQueue = newPaced
+	}
+	return options
 }
 
 // owned returns the kinds that children may have, as soon as the cluster serves all.

@@ -32,6 +32,8 @@ type supply struct {
 	mu      sync.Mutex
 	order   *order
 	version version
+	// tried is true as soon as it is known whether there is a module.
+	tried bool
 }
 
 // order is what a supply is to see to.
@@ -84,6 +86,13 @@ func (s *supply) Version() version {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.version
+}
+
+// wasTried says whether it is known if there is a module.
+func (s *supply) wasTried() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tried
 }
 
 // run sees to its orders until ctx is done.
@@ -310,7 +319,7 @@ func (s *supply) noteVersion(fetched *source.Module, by *order) {
 func (s *supply) noteTrouble(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.version.Trouble = err
+	s.version.Trouble, s.tried = err, true
 	moduleTrouble.WithLabelValues(s.name).Set(flag(err != nil))
 }
 

@@ -134,20 +134,25 @@ func waitForEventOn(t *testing.T, namespace, kind, name, reason string, parts ..
 
 const metricsRole = `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: %[1]s}, rules: [{nonResourceURLs: [/metrics, /status], verbs: [get]}]}`
 
-// TestSecureMetrics has metrics and status shown over TLS to an account that may get them, and to no other.
-func TestSecureMetrics(t *testing.T) {
-	l, module := newLive(t), buildVersion(t, "v1")
-	l.mount(t, l.controllers("one"), module)
+// readers makes the accounts reader, which may read metrics and status, and stranger, with files of those names that have their
+// tokens. What it returns takes the right away again.
+func (l *live) readers(t *testing.T) (remover func()) {
+	t.Helper()
 	for _, name := range []string{"reader", "stranger"} {
 		create(t, l.namespace, fmt.Sprintf(accountObject, name))
-		if err := os.WriteFile(filepath.Join(l.folder, name), []byte(tokenOf(t, l.namespace, name)), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write(t, filepath.Join(l.folder, name), tokenOf(t, l.namespace, name))
 	}
 	role := create(t, "", fmt.Sprintf(metricsRole, l.namespace))
 	bound := create(t, "", fmt.Sprintf(`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: %[1]s},
   roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[1]s}, subjects: [{kind: ServiceAccount, name: reader, namespace: %[1]s}]}`, l.namespace))
-	defer func() { remove(t, bound); remove(t, role) }()
+	return func() { remove(t, bound); remove(t, role) }
+}
+
+// TestSecureMetrics has metrics and status shown over TLS to an account that may get them, and to no other.
+func TestSecureMetrics(t *testing.T) {
+	l, module := newLive(t), buildVersion(t, "v1")
+	l.mount(t, l.controllers("one"), module)
+	defer l.readers(t)()
 	runWith(t, l.path(), []string{"--metrics-bind-address", l.metrics, "--metrics-secure"}, func(*host) {
 		ask := func(flags ...string) answer {
 			return command(t, append([]string{"status", "--address", "https://" + l.metrics}, flags...)...)

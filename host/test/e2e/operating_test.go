@@ -28,8 +28,10 @@ func TestLeaderElection(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, config, fmt.Sprintf(electedConfig, built))
 	namespace := newNamespace(t)
-	start := func() *host {
-		h, err := startHost(hostOptions{config: config, args: []string{"--leader-elect", "--leader-election-namespace", namespace}})
+	health := freeAddress(t)
+	start := func(args ...string) *host {
+		args = append(args, "--leader-elect", "--leader-election-namespace", namespace)
+		h, err := startHost(hostOptions{config: config, args: args})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,9 +40,13 @@ func TestLeaderElection(t *testing.T) {
 	first := start()
 	defer func() { _ = first.Stop() }() // again: the test may have failed before it got there
 	first.waitForLog(t, "Starting workers", `"controller":"elected"`)
-	second := start()
+	second := start("--health-probe-bind-address", health)
 	defer func() { _ = second.Stop() }()
 	second.waitForLog(t, "ttempting to acquire leader lease")
+	eventually(t, func() error { return fetch("http://"+health+"/readyz", "ok") })
+	if err := second.Said("module loaded"); err != nil {
+		t.Errorf("the second host is ready to take over, and cannot work yet: %v", err)
+	}
 	create(t, namespace, elected("one"))
 	waitFor(t, "v1", "ConfigMap", namespace, "one-child", exists)
 	if err := first.Stop(); err != nil {
