@@ -12,11 +12,11 @@ import (
 // What the host does with objects.
 var (
 	// reading is done by watching.
-	reading = []string{"get", "list", "watch"}
+	reading = []string{"list", "watch"}
 	// reconciling patches an object's labels, annotations and finalizers.
-	reconciling = []string{"get", "list", "watch", "patch"}
+	reconciling = []string{"list", "watch", "patch"}
 	// owning is all that server-side apply and pruning need.
-	owning = []string{"get", "list", "watch", "create", "patch", "delete"}
+	owning = []string{"list", "watch", "create", "patch", "delete"}
 	// telling is what a status needs.
 	telling = []string{"patch"}
 	// recording is what events need.

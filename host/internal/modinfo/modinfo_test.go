@@ -155,22 +155,22 @@ metadata:
 rules:
   - apiGroups: [example.com] # reconciled; patch is for labels, annotations and finalizers
     resources: [greetingz]
-    verbs: [get, list, watch, patch]
+    verbs: [list, watch, patch]
   - apiGroups: [example.com] # its status
     resources: [greetingz/status]
     verbs: [patch]
   - apiGroups: [""] # reconciled; patch is for labels, annotations and finalizers
     resources: [namespaces]
-    verbs: [get, list, watch, patch]
+    verbs: [list, watch, patch]
   - apiGroups: [""] # its status
     resources: [namespaces/status]
     verbs: [patch]
   - apiGroups: [networking.k8s.io] # owned
     resources: [networkpolicies]
-    verbs: [get, list, watch, create, patch, delete]
+    verbs: [list, watch, create, patch, delete]
   - apiGroups: [""] # related
     resources: [secrets]
-    verbs: [get, list, watch]
+    verbs: [list, watch]
   - apiGroups: [""] # events on what is reconciled
     resources: [events]
     verbs: [create, patch]

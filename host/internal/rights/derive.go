@@ -66,13 +66,18 @@ func (d *derivation) controller(controller *config.Controller) {
 	}
 }
 
-// reconciled objects are read, and their labels, annotations, finalizers and status patched. The host itself records events on them;
-// those of cluster-scoped objects are in the namespace default.
+// reconciled objects are watched, and their labels, annotations, finalizers and status patched. Of which the host holds but a part, each
+// is read as a whole before its status is written. The host itself records events on them; those of cluster-scoped objects are in the
+// namespace default.
 func (d *derivation) reconciled(granted grants, kind *config.Reconciled) {
 	resource, cluster := d.options.Kinds.Resource(kind.GroupVersionKind)
 	one := config.Controller{For: []config.Reconciled{*kind}}
 	namespaces := scope(one.ReconciledNamespaces(), cluster)
-	granted.add(namespaces, ruleKey{group(kind.GroupVersionKind), resource, ""}, "get", "list", "watch", "patch")
+	key := ruleKey{group(kind.GroupVersionKind), resource, ""}
+	granted.add(namespaces, key, "list", "watch", "patch")
+	if kind.MetadataOnly || len(kind.Fields) > 0 {
+		granted.add(namespaces, key, "get")
+	}
 	granted.add(namespaces, ruleKey{group(kind.GroupVersionKind), resource + "/status", ""}, "patch")
 	if cluster {
 		namespaces = []string{"default"}

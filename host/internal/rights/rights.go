@@ -14,7 +14,7 @@ import (
 
 // What the host does with objects.
 var (
-	reading   = []string{"get", "list", "watch"}
+	reading   = []string{"list", "watch"}
 	recording = []string{"create", "patch"}
 	// verbs are all that it does with any, in the order in which rules have them.
 	verbs = []string{"get", "list", "watch", "create", "update", "patch", "delete", "impersonate"}

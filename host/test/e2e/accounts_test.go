@@ -24,8 +24,8 @@ const (
   {apiGroups: [""], resources: [serviceaccounts], resourceNames: [site], verbs: [impersonate]},
   {apiGroups: [""], resources: [events], verbs: [create, patch]}]}`
 	siteRole = `{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: site}, rules: [
-  {apiGroups: [test.wasmloop.dev], resources: [electeds], verbs: [get, list, watch, patch]},
-  {apiGroups: [""], resources: [configmaps], verbs: [get, list, watch%s]}]}`
+  {apiGroups: [test.wasmloop.dev], resources: [electeds], verbs: [list, watch, patch]},
+  {apiGroups: [""], resources: [configmaps], verbs: [list, watch%s]}]}`
 	binding = `{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: %[1]s},
   roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: %[1]s}, subjects: [{kind: ServiceAccount, name: %[1]s}]}`
 	accountObject = `{apiVersion: v1, kind: ServiceAccount, metadata: {name: %s}}`

@@ -180,17 +180,21 @@ config/scope.go (in which namespaces objects may be).
 {{- end }}
 {{- include "wasmloop.grantRelated" (set (merge (dict "related" (.controller.related | default dict)) $context) "grants" $grants) }}
 {{- if $selectsNamespaces }}
-{{- include "wasmloop.grant" (dict "grants" $grants "namespaces" (list "*") "group" "" "resource" "namespaces" "verbs" (list "get" "list" "watch")) }}
+{{- include "wasmloop.grant" (dict "grants" $grants "namespaces" (list "*") "group" "" "resource" "namespaces" "verbs" (list "list" "watch")) }}
 {{- end }}
 {{- end }}
 
-{{- /* A reconciled kind is read, and its labels, annotations, finalizers and status are patched. The host itself records
-events on it; those of cluster-scoped objects are in the namespace default. */}}
+{{- /* A reconciled kind is watched, and its labels, annotations, finalizers and status are patched. Of which the host holds but a part,
+each object is read as a whole before its status is written. The host itself records events on it; those of cluster-scoped objects are in the namespace default. */}}
 {{- define "wasmloop.grantReconciled" -}}
 {{- $rule := dict "grants" .grants "group" (include "wasmloop.group" .kind.apiVersion) "resource" (include "wasmloop.resource" .) }}
 {{- $cluster := include "wasmloop.isClusterScoped" . }}
 {{- $namespaces := include "wasmloop.scope" (dict "namespaces" (.kind.namespaces | default (list "*")) "cluster" $cluster) | fromJsonArray }}
-{{- include "wasmloop.grant" (merge (dict "namespaces" $namespaces "verbs" (list "get" "list" "watch" "patch")) $rule) }}
+{{- $verbs := list "list" "watch" "patch" }}
+{{- if or .kind.metadataOnly .kind.fields }}
+{{- $verbs = append $verbs "get" }}
+{{- end }}
+{{- include "wasmloop.grant" (merge (dict "namespaces" $namespaces "verbs" $verbs) $rule) }}
 {{- include "wasmloop.grant" (merge (dict "namespaces" $namespaces "verbs" (list "patch") "resource" (printf "%s/status" $rule.resource)) $rule) }}
 {{- $events := ternary (list "default") $namespaces (not (empty $cluster)) }}
 {{- include "wasmloop.grantEvents" (dict "grants" .host "namespaces" $events) }}
@@ -211,7 +215,7 @@ for in all namespaces, and written where they may be. */}}
 {{- if or (not (dig "prune" "orphan" false .kind)) (eq (.kind.updateStrategy | default "") "Recreate") }}
 {{- $verbs = append $verbs "delete" }}
 {{- end }}
-{{- include "wasmloop.grant" (merge (dict "namespaces" $read "verbs" (list "get" "list" "watch")) $rule) }}
+{{- include "wasmloop.grant" (merge (dict "namespaces" $read "verbs" (list "list" "watch")) $rule) }}
 {{- include "wasmloop.grant" (merge (dict "namespaces" $write "verbs" $verbs) $rule) }}
 {{- end }}
 
@@ -235,7 +239,7 @@ for in all namespaces, and written where they may be. */}}
 {{- if and (not .allNames) (eq (len .names) 1) }}
 {{- $names = .names }}
 {{- end }}
-{{- include "wasmloop.grant" (dict "grants" $.grants "namespaces" $namespaces "group" (include "wasmloop.group" .kind.apiVersion) "resource" (include "wasmloop.resource" $about) "names" $names "verbs" (list "get" "list" "watch")) }}
+{{- include "wasmloop.grant" (dict "grants" $.grants "namespaces" $namespaces "group" (include "wasmloop.group" .kind.apiVersion) "resource" (include "wasmloop.resource" $about) "names" $names "verbs" (list "list" "watch")) }}
 {{- end }}
 {{- end }}
 
