@@ -1,4 +1,5 @@
-# Everything here needs Go, git and make alone, but for `make generate` and `make check`, which need npm; the rest is built from the Go module proxy.
+# Everything here needs Go, git and make alone, and is built from the Go module proxy, but for `make generate` and `make check`, which need npm,
+# and `make test`, which needs Prometheus: the machine's, or Debian's, which it fetches.
 
 # Tools, pinned. Each is built once into bin/tools. The Kubernetes version is in deploy/localplane/go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
