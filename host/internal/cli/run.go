@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"slices"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
@@ -191,7 +194,23 @@ func clusterOf(kubeconfig string) (*rest.Config, error) {
 	return cluster, nil
 }
 
+// memoryShare is how much of the memory that a container may take Go's collector tries to get along with. The rest is for modules,
+// whose memory is none of Go's.
+const memoryShare = 0.8
+
+// limitMemory has Go's collector work harder before the kernel ends the process. GOMEMLIMIT goes before it, and without a limit of the
+// container there is none.
+func limitMemory(log logr.Logger) {
+	switch limit, err := memlimit.Set(memlimit.WithRatio(memoryShare)); {
+	case err == nil && limit > 0 && limit < math.MaxInt64:
+		log.Info("memory is limited", "collectorLimit", limit)
+	case err != nil:
+		log.V(1).Info("no limit of memory was found", "reason", err.Error())
+	}
+}
+
 func (f *runFlags) runEngine(ctx context.Context, conf *config.Config, cluster *rest.Config) error {
+	limitMemory(f.engine.Log)
 	e, err := engine.New(ctx, cluster, conf, f.engine)
 	if err != nil {
 		return err

@@ -55,6 +55,9 @@ func unready(status *engine.Status) error {
 		}
 	}
 	for _, module := range status.Modules {
+		if module.Pending {
+			why = append(why, fmt.Sprintf("module %s is being loaded", module.Name))
+		}
 		if module.Trouble != "" {
 			why = append(why, fmt.Sprintf("module %s: %s", module.Name, module.Trouble))
 		}

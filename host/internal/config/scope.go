@@ -58,6 +58,12 @@ type RelatedScope struct {
 	Projection
 }
 
+// maxByName is how many names are watched one by one.
+const maxByName = 16
+
+// ByName says whether the objects are watched one by one, by their names: then nobody needs a right to others.
+func (s RelatedScope) ByName() bool { return len(s.Names) > 0 && len(s.Names) <= maxByName }
+
 // RelatedKinds returns the kinds of related objects that the module may see, each once.
 func (c *Controller) RelatedKinds() (kinds []GroupVersionKind) {
 	add := func(kind GroupVersionKind) {

@@ -156,6 +156,12 @@ func (a *account) forbidden(err error) error {
 	return &forbiddenError{a.name, "do this: " + err.Error()}
 }
 
+// refused says whether the API server refuses the account something, or does not know it any more. Of the host's own account it is
+// known again before long: its token is a new one from time to time.
+func (a *account) refused(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) && !a.own
+}
+
 // review asks the API server whether the account has rights, and returns a *forbiddenError if it lacks some.
 func (a *account) review(ctx context.Context, rights []right) error {
 	var lacking []string
@@ -168,6 +174,8 @@ func (a *account) review(ctx context.Context, rights []right) error {
 		switch {
 		case apierrors.IsForbidden(err) && a.own: // it is not needed, and the watches will tell
 			return nil
+		case apierrors.IsUnauthorized(err) && !a.own:
+			return a.forbidden(err)
 		case apierrors.IsForbidden(err):
 			return &forbiddenError{"the host", fmt.Sprintf("act as %s: %v", a.name, err)}
 		case err != nil:

@@ -16,6 +16,8 @@ type watchSource struct {
 	name    string
 	handler eventHandler
 	synced  toolscache.InformerSynced
+	// filled is closed when the queue has all objects that there were, if it is not nil.
+	filled chan struct{}
 }
 
 // Start implements source.TypedSource.
@@ -28,6 +30,9 @@ func (s *watchSource) Start(ctx context.Context, queue queue) (err error) {
 func (s *watchSource) WaitForSync(ctx context.Context) error {
 	if !toolscache.WaitForCacheSync(ctx.Done(), s.synced) && ctx.Err() != nil {
 		return fmt.Errorf("the objects of kind %s cannot be listed: %w", s.name, ctx.Err())
+	}
+	if s.filled != nil && ctx.Err() == nil {
+		close(s.filled)
 	}
 	return nil
 }

@@ -3,7 +3,12 @@ package engine
 import (
 	"context"
 	"sync"
+	"time"
 )
+
+// holdTimeout is how long what is watched stays so for a controller that takes the place of another one, and does not come to
+// watch it itself.
+const holdTimeout = time.Minute
 
 // fleet runs the controllers, each until another takes its place. It implements manager.Runnable.
 type fleet struct {
@@ -84,6 +89,7 @@ func (f *fleet) replace(next *runner) {
 		select {
 		case <-opened:
 		case <-m.done:
+		case <-time.After(holdTimeout): // it waits for something, which may take long
 		}
 	}()
 }

@@ -84,7 +84,7 @@ func (e *Engine) supplied(*http.Request) error {
 		return nil
 	}
 	for name, s := range e.modules {
-		if !s.wasTried() {
+		if s.Version().Pending {
 			return fmt.Errorf("module %s is not loaded yet", name)
 		}
 	}
@@ -108,7 +108,8 @@ func (p *probe) check(request *http.Request) error {
 	if time.Since(p.asked) < askedAgain {
 		return p.last
 	}
-	ctx, cancel := context.WithTimeout(request.Context(), probeTimeout)
+	// One who asks and goes away is no reason to take the API server for one that does not answer.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(request.Context()), probeTimeout)
 	defer cancel()
 	p.last = p.discovery.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 	if p.last != nil {

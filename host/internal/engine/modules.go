@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,5 +91,17 @@ func (e *notLoadedError) Error() string { return fmt.Sprintf("module %s: %v", e.
 // Unwrap returns the cause.
 func (e *notLoadedError) Unwrap() error { return e.cause }
 
-// Terminal is true: trying again does not load the module.
-func (e *notLoadedError) Terminal() bool { return true }
+// Terminal says whether trying again does not load the module either.
+func (e *notLoadedError) Terminal() bool {
+	load, ok := errors.AsType[*guest.LoadError](e.cause)
+	return !ok || !load.Temporary()
+}
+
+// lasts says whether an error is about modules that cannot be loaded, by what they are, and nothing else.
+func lasts(err error) bool {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(all.Unwrap(), func(each error) bool { return !lasts(each) })
+	}
+	broken, ok := errors.AsType[*notLoadedError](err)
+	return ok && broken.Terminal()
+}

@@ -62,6 +62,7 @@ type followedKind struct {
 	synced     toolscache.InformerSynced
 	namespaced bool
 	asked      time.Time // when a module asked for it last
+	ended      bool      // it is not among those that are followed any more
 	// patience ends when reconciles wait no longer for a first list. Those that come later fail at once, so that a kind that
 	// cannot be listed does not take up all workers.
 	patience time.Time
@@ -116,6 +117,7 @@ func (r *related) end(kind schema.GroupVersionKind, followed *followedKind) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	followed.ended = true
 	if r.followed[kind] == followed {
 		delete(r.followed, kind)
 	}
@@ -224,6 +226,9 @@ func (r *related) start(ctx context.Context, kind schema.GroupVersionKind, follo
 	followed.mu.Lock()
 	defer followed.mu.Unlock()
 	followed.asked = time.Now()
+	if followed.ended {
+		return nil, fmt.Errorf("cannot read %s: %w", kind, errNotFollowed)
+	}
 	if followed.watch != nil {
 		return followed.synced, nil
 	}
@@ -232,7 +237,7 @@ func (r *related) start(ctx context.Context, kind schema.GroupVersionKind, follo
 		return nil, err
 	}
 	watch, err := r.runner.account.cache.Watch(func(err error) { //nolint:contextcheck // others may share it, and outlive this
-		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		if apierrors.IsNotFound(err) || r.runner.account.refused(err) {
 			go r.gone(kind)
 		}
 	}, selections...)
@@ -261,8 +266,12 @@ func (r *related) readable(ctx context.Context, kind schema.GroupVersionKind) (s
 	if err != nil {
 		return nil, false, err
 	}
-	_, err = r.runner.account.client.List(ctx, kind, selections[0].Namespace, metav1.ListOptions{Limit: 1, FieldSelector: selections[0].Fields})
-	return selections, namespaced, err
+	for _, selection := range selections {
+		if _, err := r.runner.account.client.List(ctx, kind, selection.Namespace, metav1.ListOptions{Limit: 1, FieldSelector: selection.Fields}); err != nil {
+			return nil, false, err
+		}
+	}
+	return selections, namespaced, nil
 }
 
 // await has an object woken when a kind can be read.

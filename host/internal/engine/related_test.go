@@ -90,7 +90,11 @@ func newRoom(t *testing.T, as *rest.Config, change ...func(namespace string, ent
 	for _, change := range change {
 		change(r.namespace, &entry)
 	}
-	r.runner = &runner{engine: r.engine, account: r.engine.own, entry: entry, module: reconcile.ModuleFunc(r.call), recorder: r}
+	account, err := r.engine.accounts.of(&entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.runner = &runner{engine: r.engine, account: account, entry: entry, module: reconcile.ModuleFunc(r.call), recorder: r}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); r.runner.Start(ctx) }()
@@ -119,7 +123,7 @@ func engineOf(t *testing.T, as *rest.Config) *Engine {
 	if e.own, err = e.accounts.of(&config.Controller{}); err != nil {
 		t.Fatal(err)
 	}
-	e.relatedIdle = idleInTests
+	e.relatedIdle, e.reviewInterval = idleInTests, idleInTests
 	return e
 }
 

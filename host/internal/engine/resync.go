@@ -45,6 +45,23 @@ func (r *resyncer) pass(ctx context.Context, queue queue) {
 // String names the source in the log.
 func (*resyncer) String() string { return "resync" }
 
+// heirs are reconcilers that have inherited objects from others. As a source of the controller's events they have each of them looked
+// at: one that is not there any more, or not selected, has no event of its own.
+type heirs dispatcher
+
+// Start implements source.TypedSource.
+func (h heirs) Start(_ context.Context, queue queue) error {
+	for kind, reconciler := range h {
+		for _, name := range reconciler.Names() {
+			add(queue, key{kind, name}, reconcile.ResyncPriority)
+		}
+	}
+	return nil
+}
+
+// String names the source in the log.
+func (heirs) String() string { return "objects of the controller before" }
+
 // add puts an object into a queue, with a priority if the queue knows any.
 func add(q queue, k key, priority int) {
 	if byPriority, ok := q.(priorityqueue.PriorityQueue[key]); ok {

@@ -24,6 +24,9 @@ import (
 )
 
 const (
+	// cacheTimeout is how long it may take to list all objects. It has all the time that it needs: a list that was given up would
+	// begin from the start.
+	cacheTimeout = 24 * time.Hour
 	// restartPause is the time between two tries to start a controller.
 	restartPause = 5 * time.Second
 )
@@ -68,6 +71,7 @@ const (
 	stateStandby  = "waiting for the lease"
 	stateFetching = "fetching its module"
 	stateWaiting  = "waiting for its kinds"
+	stateFilling  = "filling its caches"
 	stateLacking  = "lacking rights"
 	stateRunning  = "running"
 	stateStopped  = "not running"
@@ -208,24 +212,43 @@ func (r *runner) work(ctx context.Context, fors []reconcile.Kind, owned []reconc
 	follows.reconcilers = reconcilers
 	reconcilers.inherit(r.last)
 	r.last = reconcilers
-	for _, source := range []source.TypedSource[key]{follows, &resyncer{r.entry.Name, resync, reconcilers}} {
+	for _, source := range []source.TypedSource[key]{follows, &resyncer{r.entry.Name, resync, reconcilers}, heirs(reconcilers)} {
 		if err := run.Watch(source); err != nil {
 			return err
 		}
 	}
-	if err := r.open(w, run, fors, reconcilers, watches, cancel); err != nil { //nolint:contextcheck // other controllers may share what is watched, and outlive this one
+	sources, err := r.open(w, run, fors, reconcilers, watches, cancel) //nolint:contextcheck // other controllers may share what is watched, and outlive this one
+	if err != nil {
 		return err
 	}
 	if !r.account.own {
 		go r.reviewAgain(ctx, rights, follows, cancel)
 	}
+	r.enter(stateFilling, nil)
+	defer running.WithLabelValues(r.entry.Name).Set(0)
+	var telling sync.WaitGroup
+	telling.Go(func() { r.tellRunning(ctx, sources, reconcilers) })
+	err = run.Start(ctx)
+	if cause := context.Cause(ctx); cause != nil { // what it says of that is but a consequence
+		err = cause
+	}
+	cancel(nil)
+	telling.Wait()
+	return err
+}
+
+// tellRunning says that the controller runs as soon as it does: when it has all that it watches.
+func (r *runner) tellRunning(ctx context.Context, sources []*watchSource, reconcilers dispatcher) {
+	for _, source := range sources {
+		select {
+		case <-source.filled:
+		case <-ctx.Done():
+			return
+		}
+	}
 	r.enter(stateRunning, reconcilers)
 	running.WithLabelValues(r.entry.Name).Set(1)
-	defer running.WithLabelValues(r.entry.Name).Set(0)
-	if err := run.Start(ctx); err != nil {
-		return err
-	}
-	return context.Cause(ctx)
+	lacking.WithLabelValues(r.entry.Name).Set(0)
 }
 
 // reviewInterval is how often rights to read are looked at again that somebody may have taken away: a watch goes on without.
@@ -288,7 +311,8 @@ func (r *runner) reconcilers(w watches, cache kube.Watches, fors []reconcile.Kin
 func (r *runner) watched(reconcilers dispatcher) crreconcile.TypedReconciler[key] {
 	patience := stuckAfter
 	if timeout, err := r.entry.Limits.Timeout.Duration(); err == nil {
-		patience += callsOfReconcile * timeout
+		// One whose module keeps going wrong may have to wait until all the others have had their turn.
+		patience += callsOfReconcile*timeout + time.Duration(r.entry.Workers)*(lastPause+timeout)
 	}
 	return crreconcile.TypedFunc[key](func(ctx context.Context, k key) (crreconcile.Result, error) {
 		defer r.engine.progress.begin(r.entry.Name, k, patience)()
@@ -336,6 +360,7 @@ func (r *runner) options(reconcilers dispatcher) controller.TypedOptions[key] {
 		Reconciler:              r.watched(reconcilers),
 		MaxConcurrentReconciles: r.entry.Workers,
 		RateLimiter:             backoff(),
+		CacheSyncTimeout:        cacheTimeout,
 		// Names are unique within a config, but a test may run several engines in one process.
 		SkipNameValidation: new(true),
 		Logger:             r.engine.log,

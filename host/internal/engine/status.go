@@ -31,8 +31,8 @@ type Status struct {
 type ControllerStatus struct {
 	Name   string `json:"name"`
 	Module string `json:"module"`
-	// State is what it does: waiting for the lease, fetching its module, waiting for its kinds, lacking rights, running, not
-	// running.
+	// State is what it does: waiting for the lease, fetching its module, waiting for its kinds, filling its caches,
+	// lacking rights, running, not running.
 	State string `json:"state"`
 	// Account is whom the host acts as for it. Empty: as itself.
 	Account string `json:"account,omitempty"`
@@ -59,6 +59,8 @@ type ModuleStatus struct {
 	Digest string `json:"digest,omitempty"`
 	// Loaded is when it was.
 	Loaded *time.Time `json:"loaded,omitempty"`
+	// Pending is true while what the config wants of it now is being seen to.
+	Pending bool `json:"pending,omitempty"`
 	// Trouble is why there is none, or no newer one.
 	Trouble string `json:"trouble,omitempty"`
 }
@@ -118,7 +120,7 @@ func (r *runner) describe(status *ControllerStatus) {
 
 func (s *supply) describe() ModuleStatus {
 	version := s.Version()
-	status := ModuleStatus{Name: s.name, Source: s.ordered().entry.Source, Pinned: version.Pinned, Digest: version.Digest, Loaded: timeOrNil(version.Since)}
+	status := ModuleStatus{Name: s.name, Source: s.ordered().entry.Source, Pinned: version.Pinned, Digest: version.Digest, Loaded: timeOrNil(version.Since), Pending: version.Pending}
 	if version.Trouble != nil {
 		status.Trouble = version.Trouble.Error()
 	}

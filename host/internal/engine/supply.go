@@ -32,8 +32,17 @@ type supply struct {
 	mu      sync.Mutex
 	order   *order
 	version version
-	// tried is true as soon as it is known whether there is a module.
-	tried bool
+	// carriedOut is the order that was carried out last, or found to be impossible.
+	carriedOut *order
+	// refused is the last module that an order could not be carried out with, and never can be.
+	refused refusal
+}
+
+// refusal is why an order cannot be carried out with the module of a digest.
+type refusal struct {
+	order  *order
+	digest string
+	err    error
 }
 
 // order is what a supply is to see to.
@@ -52,6 +61,16 @@ type version struct {
 	Since time.Time
 	// Trouble is why there is none, or no newer one. nil: nothing is wrong.
 	Trouble error
+	// Pending is true while what the config wants now is being seen to, for the first time.
+	Pending bool
+}
+
+// errOutdated ends what was begun by an order when there is another one, or none any more.
+var errOutdated = errors.New("the config has changed meanwhile")
+
+// outdated says whether there is another order, or none any more. Orders change while e.placing is held.
+func (s *supply) outdated(ctx context.Context, by *order) bool {
+	return ctx.Err() != nil || s.ordered() != by
 }
 
 func (e *Engine) newSupply(name string) *supply {
@@ -85,14 +104,9 @@ func (s *supply) wake() {
 func (s *supply) Version() version {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.version
-}
-
-// wasTried says whether it is known if there is a module.
-func (s *supply) wasTried() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.tried
+	version := s.version
+	version.Pending = s.carriedOut != s.order
+	return version
 }
 
 // run sees to its orders until ctx is done.
@@ -105,10 +119,16 @@ func (s *supply) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, errOutdated) {
+			continue
+		}
 		var again <-chan time.Time
-		switch _, broken := errors.AsType[*notLoadedError](err); {
-		case err == nil, broken: // another try would end in the same way
+		switch {
+		case err == nil:
 			done, pause = next, firstFetchPause
+			again = s.nextPoll(next)
+		case lasts(err): // another try with the same module would end in the same way
+			done, pause = nil, firstFetchPause
 			again = s.nextPoll(next)
 		default:
 			again = time.After(pause)
@@ -137,7 +157,7 @@ func (*supply) nextPoll(of *order) <-chan time.Time {
 // told notes how an attempt ended, and logs what is new about it.
 func (s *supply) told(err error, about *order, pause time.Duration) {
 	before := s.Version()
-	s.noteTrouble(err)
+	s.noteTrouble(err, about)
 	if err == nil || before.Trouble != nil && before.Trouble.Error() == err.Error() {
 		return
 	}
@@ -147,8 +167,10 @@ func (s *supply) told(err error, about *order, pause time.Duration) {
 		s.log.Info("the registry cannot be asked; running what its tag was when it last could", "reason", err.Error())
 	case before.Digest != "":
 		s.log.Error(err, "the module cannot be replaced by what its source has now; the one before goes on", "source", about.entry.Source)
-	case broken:
+	case lasts(err):
 		s.log.Error(err, "module cannot be loaded; its controllers say so on each object, the others go on", "source", about.entry.Source)
+	case broken:
+		s.log.Error(err, "module cannot be loaded now; trying again", "source", about.entry.Source, "after", pause.String())
 	default:
 		s.log.Error(err, "module cannot be fetched, so that its controllers do not start; trying again", "source", about.entry.Source, "after", pause.String())
 	}
@@ -179,7 +201,6 @@ func (s *supply) settle(ctx context.Context, next *order, fresh bool) error {
 	if err := s.provide(ctx, next, fetched); err != nil {
 		return err
 	}
-	s.noteVersion(fetched, next)
 	if fetched.Stale != nil {
 		return &staleError{fetched.Stale}
 	}
@@ -189,30 +210,61 @@ func (s *supply) settle(ctx context.Context, next *order, fresh bool) error {
 // provide has all controllers of an order run with a module. If that cannot be done for one of those that run with another one,
 // all of those stay as they are.
 func (s *supply) provide(ctx context.Context, by *order, fetched *source.Module) error {
-	var errs []error
-	var next []*runner
+	if s.refused.order == by && s.refused.digest == fetched.Digest {
+		return s.refused.err
+	}
+	next, err := s.prepareAll(ctx, by, fetched)
+	if err == nil || next != nil {
+		err = errors.Join(s.swap(ctx, by, fetched, next), err)
+	}
+	if lasts(err) {
+		s.refused = refusal{by, fetched.Digest, err}
+	}
+	return err
+}
+
+// prepareAll loads a module for all controllers of an order that do not run with it. It returns what is to take the places of
+// others, nil if those must stay; and what went wrong, which may concern controllers alone that have no module at all.
+func (s *supply) prepareAll(ctx context.Context, by *order, fetched *source.Module) (next []*runner, err error) {
+	next = []*runner{}
+	var failures []error
 	for i := range by.users {
 		user := &by.users[i]
-		running := s.engine.fleet.runner(user.Name)
+		running, first, err := s.begin(ctx, by, user, fetched)
+		if err != nil {
+			s.engine.closeAll(ctx, next)
+			return nil, err
+		}
 		switch {
+		case first:
+			failures = append(failures, s.loadFirst(ctx, running, by, user, fetched))
 		case running == nil || running.serves(user, by.entry, fetched.Digest): // in the first case it has been taken out
-		case running.supplied().begin(fetched):
-			errs = append(errs, s.loadFirst(ctx, running, by, user, fetched))
 		default:
 			made, err := s.prepare(ctx, by, user, fetched)
-			if err != nil {
-				errs = append(errs, &notLoadedError{s.name, err})
-				continue
+			switch {
+			case err == nil:
+				next = append(next, made)
+			case running.supplied().loadedGuest() == nil:
+				failures = append(failures, err)
+			default:
+				s.engine.closeAll(ctx, next)
+				return nil, errors.Join(append(failures, err)...)
 			}
-			next = append(next, made)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		s.engine.closeAll(ctx, next)
-		return err
+	return next, errors.Join(failures...)
+}
+
+// begin returns what runs a controller of an order, and whether it has waited for its first module, which is this one then.
+func (s *supply) begin(ctx context.Context, by *order, user *config.Controller, fetched *source.Module) (running *runner, first bool, err error) {
+	s.engine.placing.Lock()
+	defer s.engine.placing.Unlock()
+	if s.outdated(ctx, by) {
+		return nil, false, errOutdated
 	}
-	s.swap(ctx, by, fetched, next)
-	return nil
+	running = s.engine.fleet.runner(user.Name)
+	first = running != nil && running.fingerprint == fingerprint(user, by.entry) && running.supplied().begin(fetched)
+	return running, first, nil
 }
 
 // prepare loads a module for a controller that runs with another one.
@@ -221,7 +273,7 @@ func (s *supply) prepare(ctx context.Context, by *order, user *config.Controller
 	m.begin(fetched)
 	defer close(m.loaded)
 	if err := m.load(ctx, s.engine.runtime, user, by.entry, fetched); err != nil {
-		return nil, fmt.Errorf("cannot load %s: %w", fetched.Pinned, err)
+		return nil, &notLoadedError{s.name, fmt.Errorf("cannot load %s: %w", fetched.Pinned, err)}
 	}
 	made, err := s.engine.newRunner(user, by.entry, m)
 	if err != nil {
@@ -245,12 +297,12 @@ func (s *supply) loadFirst(ctx context.Context, waiting *runner, by *order, user
 }
 
 // swap puts controllers in the places of those of their names, unless the config has changed meanwhile.
-func (s *supply) swap(ctx context.Context, by *order, fetched *source.Module, next []*runner) {
+func (s *supply) swap(ctx context.Context, by *order, fetched *source.Module, next []*runner) error {
 	s.engine.placing.Lock()
 	defer s.engine.placing.Unlock()
-	if s.ordered() != by { // the next order is for others
+	if s.outdated(ctx, by) { // the next order is for others
 		s.engine.closeAll(ctx, next)
-		return
+		return errOutdated
 	}
 	var old []*runner
 	for _, made := range next {
@@ -260,6 +312,8 @@ func (s *supply) swap(ctx context.Context, by *order, fetched *source.Module, ne
 		s.log.Info("controller replaced", "controller", made.entry.Name, "digest", fetched.Digest, "source", fetched.Pinned)
 	}
 	s.engine.closeAll(ctx, old)
+	s.noteVersion(fetched, by)
+	return nil
 }
 
 // closeAll lets go of the modules of controllers that do not run any more, of which some may be nil. What goes wrong with that
@@ -288,11 +342,12 @@ func (r *runner) serves(entry *config.Controller, module config.Module, digest s
 	return r.fingerprint == fingerprint(entry, module) && r.supplied().isOf(digest)
 }
 
-// noteVersion remembers which version runs.
+// noteVersion remembers which version runs, if it does.
 func (s *supply) noteVersion(fetched *source.Module, by *order) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.order != by {
+	loaded := s.loaded(fetched, by, s.engine.fleet.runners())
+	if loaded == nil {
 		return
 	}
 	if s.version.Digest != "" && s.version.Digest != fetched.Digest {
@@ -302,24 +357,25 @@ func (s *supply) noteVersion(fetched *source.Module, by *order) {
 		s.version.Since = time.Now()
 	}
 	s.version.Digest, s.version.Pinned = fetched.Digest, fetched.Pinned
-	for _, user := range by.users {
-		running := s.engine.fleet.runner(user.Name)
-		if running == nil {
-			continue
-		}
-		if loaded := running.supplied().loadedGuest(); loaded != nil {
-			restoring, _ := loaded.Restoring()
-			moduleInfo.DeletePartialMatch(moduleLabel(s.name))
-			moduleInfo.WithLabelValues(s.name, fetched.Digest, fetched.Pinned, string(loaded.Tier()), restoring).Set(1)
-			return
-		}
-	}
+	restoring, _ := loaded.Restoring()
+	moduleInfo.DeletePartialMatch(moduleLabel(s.name))
+	moduleInfo.WithLabelValues(s.name, fetched.Digest, fetched.Pinned, string(loaded.Tier()), restoring).Set(1)
 }
 
-func (s *supply) noteTrouble(err error) {
+// loaded returns the module as it is loaded for one of the controllers of an order, nil if it is for none.
+func (*supply) loaded(fetched *source.Module, by *order, runners map[string]*runner) *guest.Module {
+	for _, user := range by.users {
+		if r := runners[user.Name]; r != nil && r.supplied().isOf(fetched.Digest) {
+			return r.supplied().loadedGuest()
+		}
+	}
+	return nil
+}
+
+func (s *supply) noteTrouble(err error, about *order) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.version.Trouble, s.tried = err, true
+	s.version.Trouble, s.carriedOut = err, about
 	moduleTrouble.WithLabelValues(s.name).Set(flag(err != nil))
 }
 

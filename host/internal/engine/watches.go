@@ -207,10 +207,15 @@ func relatedSelections(entry *config.Controller, kind schema.GroupVersionKind, n
 		}
 		selection.Labels = selector.String()
 	}
-	if len(scope.Names) == 1 {
-		selection.Fields = fields.OneTermEqualSelector("metadata.name", scope.Names[0]).String()
+	if !scope.ByName() {
+		return within(selection, scope.Namespaces, namespaced), nil
 	}
-	return within(selection, scope.Namespaces, namespaced), nil
+	var byName []kube.Selection
+	for _, name := range scope.Names {
+		selection.Fields = fields.OneTermEqualSelector("metadata.name", name).String()
+		byName = append(byName, within(selection, scope.Namespaces, namespaced)...)
+	}
+	return byName, nil
 }
 
 func kindOf(kind schema.GroupVersionKind) config.GroupVersionKind {
@@ -225,9 +230,9 @@ func (e *kindGoneError) Error() string {
 	return fmt.Sprintf("the cluster does not serve kind %s any more", e.kind.Kind)
 }
 
-// open begins to watch, and has the controller's queue filled. gone is told when the cluster does not serve one of the
-// kinds any more.
-func (r *runner) open(w watches, run controller.TypedController[key], fors []reconcile.Kind, reconcilers dispatcher, opened kube.Watches, gone func(error)) error {
+// open begins to watch, and returns what fills the controller's queue. gone is told when the cluster does not serve one of the
+// kinds any more, or it may not be read any more.
+func (r *runner) open(w watches, run controller.TypedController[key], fors []reconcile.Kind, reconcilers dispatcher, opened kube.Watches, gone func(error)) (sources []*watchSource, err error) {
 	byKind := map[schema.GroupVersionKind][]kube.Selection{}
 	for _, planned := range w.fors {
 		kind := planned.selections[0].GroupVersionKind
@@ -260,23 +265,25 @@ func (r *runner) open(w watches, run controller.TypedController[key], fors []rec
 			switch {
 			case apierrors.IsNotFound(err):
 				gone(&kindGoneError{kind})
-			case apierrors.IsForbidden(err):
+			case r.account.refused(err):
 				gone(r.account.forbidden(err))
 			}
 		}, selections...)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		opened[kind] = watch
 	}
 	for kind, each := range handlers {
 		for _, handler := range each {
-			if err := run.Watch(&watchSource{watch: opened[kind], name: kind.Kind, handler: handler}); err != nil {
-				return fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
+			source := &watchSource{watch: opened[kind], name: kind.Kind, handler: handler, filled: make(chan struct{})}
+			if err := run.Watch(source); err != nil {
+				return nil, fmt.Errorf("cannot watch %s: %w", kind.Kind, err)
 			}
+			sources = append(sources, source)
 		}
 	}
-	return nil
+	return sources, nil
 }
 
 // watchReport says in the log which kinds cannot be watched, and why, from time to time for as long as that lasts.
@@ -318,7 +325,7 @@ func (r *watchReport) report(selection kube.Selection, err error) {
 func (r *watchReport) trouble(err error) string {
 	switch {
 	case apierrors.IsForbidden(err):
-		return r.account + " may not watch a kind: grant it the verbs get, list and watch; trying again"
+		return r.account + " may not watch a kind: grant it the verbs list and watch; trying again"
 	case apierrors.IsNotFound(err):
 		return "the cluster does not serve a kind any more: waiting for it"
 	default:

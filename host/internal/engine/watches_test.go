@@ -195,7 +195,8 @@ func TestRelatedSelections(t *testing.T) {
 	}{
 		"own namespace":   {"that of the objects that are reconciled", `rules: [{apiVersion: v1, kind: ConfigMap}]`, []string{"a/ConfigMap", "b/ConfigMap"}},
 		"one object":      {"no other is held", `rules: [{apiVersion: v1, kind: ConfigMap, namespace: x, names: [y]}]`, []string{"x/ConfigMap fields metadata.name=y"}},
-		"some objects":    {"", `rules: [{apiVersion: v1, kind: ConfigMap, namespace: x, names: [y, z]}]`, []string{"x/ConfigMap"}},
+		"some objects":    {"a right to each of them will do", `rules: [{apiVersion: v1, kind: ConfigMap, namespace: x, names: [y, z]}]`, []string{"x/ConfigMap fields metadata.name=y", "x/ConfigMap fields metadata.name=z"}},
+		"many objects":    {"a watch of each would cost more", `rules: [{apiVersion: v1, kind: ConfigMap, namespace: x, names: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q]}]`, []string{"x/ConfigMap"}},
 		"labels":          {"", `rules: [{apiVersion: v1, kind: ConfigMap, namespace: "*", labelSelector: {matchLabels: {a: b}}}]`, []string{"ConfigMap labels a=b"}},
 		"other labels":    {"both must be found", `rules: [{apiVersion: v1, kind: ConfigMap, labelSelector: {matchLabels: {a: b}}}, {apiVersion: v1, kind: ConfigMap, namespace: x, names: [y]}]`, []string{"a/ConfigMap", "b/ConfigMap", "x/ConfigMap"}},
 		"allowed":         {"", `allow: [{apiVersion: v1, kind: ConfigMap, namespaces: [x], names: [y]}]`, []string{"a/ConfigMap fields metadata.name=y", "b/ConfigMap fields metadata.name=y", "x/ConfigMap fields metadata.name=y"}},

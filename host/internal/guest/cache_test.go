@@ -3,6 +3,7 @@ package guest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -203,6 +205,29 @@ func TestProcessesShareACache(t *testing.T) {
 	if diff := cmp.Diff(before, entries(t, dir)); diff != "" {
 		t.Error("what the processes have left was not trusted")
 	}
+}
+
+// TestCacheThatCannotBeWritten has a module not load for a reason that may go away, which is not said to be the module's.
+func TestCacheThatCannotBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	r := newRuntime(t, Options{CacheDir: dir})
+	load(t, r, fixture(t, "answers"), Limits{})
+	path, _ := cached(t, dir)
+	versions := filepath.Dir(filepath.Dir(path))
+	if err := os.RemoveAll(versions); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(versions, nil, 0o600); err != nil { // as root writes to any folder, but to none that is a file
+		t.Fatal(err)
+	}
+	_, err := r.Load(t.Context(), fixture(t, "trap_divide"), Limits{}, Hermetic)
+	if failed, ok := errors.AsType[*LoadError](err); !ok || !failed.Temporary() || !strings.Contains(failed.Reason, "cannot be kept") {
+		t.Errorf("loading says %v", err)
+	}
+	if err := os.Remove(versions); err != nil {
+		t.Fatal(err)
+	}
+	load(t, r, fixture(t, "trap_divide"), Limits{})
 }
 
 func TestCacheFolderThatCannotBe(t *testing.T) {

@@ -1,8 +1,11 @@
 package guest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 )
 
 // LoadError says why a module cannot be run at all.
@@ -23,6 +26,21 @@ func (e *LoadError) Error() string {
 
 // Unwrap returns the cause.
 func (e *LoadError) Unwrap() error { return e.Cause }
+
+// Temporary says whether another try may end in another way: the machine was at fault, or the load was cancelled.
+func (e *LoadError) Temporary() bool {
+	if errors.Is(e.Cause, context.Canceled) || errors.Is(e.Cause, context.DeadlineExceeded) || isOfSystem(e.Cause) {
+		return true
+	}
+	limit, ok := errors.AsType[*LimitError](e.Cause) // of fuel there is always the same
+	return ok && limit.Limit == "timeout"
+}
+
+// isOfSystem says whether an error comes from the operating system.
+func isOfSystem(err error) bool {
+	_, ok := errors.AsType[syscall.Errno](err)
+	return ok
+}
 
 // LimitError says that a call was ended because it went over one of its Limits.
 type LimitError struct {

@@ -174,7 +174,10 @@ func (p *program) compile(ctx context.Context) error {
 	} else {
 		p.compiled, err = p.runtime.wazero.CompileModule(ctx, rewritten.Wasm)
 	}
-	if err != nil {
+	switch {
+	case isOfSystem(err):
+		return &LoadError{"its compiled form cannot be kept", err}
+	case err != nil:
 		return &LoadError{"it is not a valid WebAssembly module", err}
 	}
 	if told := p.runtime.options.Compiled; told != nil {

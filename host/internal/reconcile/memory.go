@@ -106,6 +106,13 @@ func (r *Reconciler) Known() (objects, settled int) {
 	return len(r.memory.objects), settled
 }
 
+// Names returns the objects that r looks after.
+func (r *Reconciler) Names() []types.NamespacedName {
+	r.memory.mu.Lock()
+	defer r.memory.mu.Unlock()
+	return slices.Collect(maps.Keys(r.memory.objects))
+}
+
 // Inherit has r wait for the writes of another Reconciler of the same controller and kind, which has ended: the cache that they
 // share may not show them yet. What was settled by the other one's module, this one's has to be asked again.
 func (r *Reconciler) Inherit(from *Reconciler) {

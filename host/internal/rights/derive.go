@@ -110,16 +110,18 @@ func (d *derivation) onlyCluster(controller *config.Controller) bool {
 	})
 }
 
-// related objects are read. The API server holds a watch of one object to its name, so that such a kind is granted by name.
+// related objects are read. The API server holds a watch of one object to its name, so that such are granted by name.
 func (d *derivation) related(granted grants, controller *config.Controller) {
 	for _, kind := range controller.RelatedKinds() {
 		resource, cluster := d.options.Kinds.Resource(kind)
 		found := controller.RelatedScope(kind)
-		key := ruleKey{group(kind), resource, ""}
-		if len(found.Names) == 1 {
-			key.name = found.Names[0]
+		names := []string{""}
+		if found.ByName() {
+			names = found.Names
 		}
-		granted.add(scope(found.Namespaces, cluster), key, reading...)
+		for _, name := range names {
+			granted.add(scope(found.Namespaces, cluster), ruleKey{group(kind), resource, name}, reading...)
+		}
 	}
 }
 

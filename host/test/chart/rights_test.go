@@ -262,7 +262,7 @@ func agree(t *testing.T, values string) {
 // withoutReader leaves out the ClusterRole of those who read metrics, which no account of the config has.
 func withoutReader(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
 	return slices.DeleteFunc(objects, func(object *unstructured.Unstructured) bool {
-		return strings.HasSuffix(object.GetName(), "-metrics-reader")
+		return strings.HasSuffix(object.GetName(), ":metrics-reader")
 	})
 }
 

@@ -235,6 +235,9 @@ func testMemory(t *testing.T) {
 	waitForModules(t)
 	for _, pod := range hosts(t) {
 		p := processOf(t, &pod)
+		if log := sh(t, "kubectl -n wasmloop logs "+pod.Name); !strings.Contains(log, fmt.Sprintf(`"collectorLimit":%d`, (512<<20)*8/10)) {
+			t.Errorf("Pod %s does not know how much memory it may take: %s", pod.Name, log)
+		}
 		figure(t, "memory of "+pod.Name+" (resident, at most)", p.mebibytes(t, "VmRSS")+", "+p.mebibytes(t, "VmHWM"))
 	}
 }

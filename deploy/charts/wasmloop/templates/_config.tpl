@@ -55,7 +55,7 @@ wasmloop.dev/sample: serviceaddress
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.enabled) }}
 {{- fail "metrics.serviceMonitor.enabled is true and metrics.enabled is false: there would be nothing to read. Enable the metrics, too." }}
 {{- end }}
-{{- range .Values.config.controllers }}
+{{- range (.Values.config | default dict).controllers }}
 {{- if and .serviceAccount (not (regexMatch "^[^/]+/[^/]+$" .serviceAccount)) }}
 {{- fail (printf "config: controller %s has the serviceAccount %s: it must be NAMESPACE/NAME." .name .serviceAccount) }}
 {{- end }}
@@ -63,11 +63,27 @@ wasmloop.dev/sample: serviceaddress
 {{- fail (printf "config: controller %s has both serviceAccount and tokenFile, and the token says whose it is: leave one out." .name) }}
 {{- end }}
 {{- end }}
-{{- if eq (int .Values.metrics.port) (int .Values.health.port) }}
-{{- fail (printf "metrics.port and health.port are both %d: choose two." (int .Values.health.port)) }}
+{{- include "wasmloop.checkPorts" . }}
+{{- $name := include "wasmloop.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
+{{- fail (printf "what the chart makes would be called %s, and a Service cannot be: give a fullnameOverride of letters, digits and dashes that begins with a letter." $name) }}
 {{- end }}
 {{- include "wasmloop.checkRBAC" . }}
 {{- include "wasmloop.checkModules" . }}
+{{- end }}
+
+{{- define "wasmloop.checkPorts" -}}
+{{- $taken := dict }}
+{{- range $name := list "health" "metrics" "pprof" }}
+{{- $of := index $.Values $name }}
+{{- if or (eq $name "health") $of.enabled }}
+{{- $port := int $of.port | toString }}
+{{- with get $taken $port }}
+{{- fail (printf "%s.port and %s.port are both %s: choose two." . $name $port) }}
+{{- end }}
+{{- $_ := set $taken $port $name }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "wasmloop.checkRBAC" -}}
@@ -82,8 +98,8 @@ wasmloop.dev/sample: serviceaddress
 {{- end }}
 
 {{- define "wasmloop.checkModules" -}}
-{{- $modules := .Values.config.modules | default dict }}
-{{- range .Values.config.controllers }}
+{{- $modules := (.Values.config | default dict).modules | default dict }}
+{{- range (.Values.config | default dict).controllers }}
 {{- if not (hasKey $modules .module) }}
 {{- fail (printf "config: controller %s names module %s, which is not among config.modules." .name .module) }}
 {{- end }}

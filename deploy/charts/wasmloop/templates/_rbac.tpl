@@ -219,7 +219,7 @@ for in all namespaces, and written where they may be. */}}
 {{- include "wasmloop.grant" (merge (dict "namespaces" $write "verbs" $verbs) $rule) }}
 {{- end }}
 
-{{- /* Related objects are read. The API server holds a watch of one object to its name, so that such a kind is granted by name. */}}
+{{- /* Related objects are read. The API server holds a watch of one object to its name, so that such are granted by name. */}}
 {{- define "wasmloop.grantRelated" -}}
 {{- $scopes := dict }}
 {{- range .related.rules }}
@@ -236,8 +236,8 @@ for in all namespaces, and written where they may be. */}}
 {{- $about := dict "values" $.values "kind" .kind }}
 {{- $namespaces := include "wasmloop.scope" (dict "namespaces" .namespaces "cluster" (include "wasmloop.isClusterScoped" $about)) | fromJsonArray }}
 {{- $names := list }}
-{{- if and (not .allNames) (eq (len .names) 1) }}
-{{- $names = .names }}
+{{- if and (not .allNames) (le (len .names) 16) }}
+{{- $names = sortAlpha .names }}
 {{- end }}
 {{- include "wasmloop.grant" (dict "grants" $.grants "namespaces" $namespaces "group" (include "wasmloop.group" .kind.apiVersion) "resource" (include "wasmloop.resource" $about) "names" $names "verbs" (list "list" "watch")) }}
 {{- end }}
@@ -339,5 +339,5 @@ subjects:
 
 {{- /* The name in the whole cluster of what the release makes there. */}}
 {{- define "wasmloop.clusterName" -}}
-{{- printf "%s-%s" .Release.Namespace (include "wasmloop.fullname" .) }}
+{{- printf "%s:%s" .Release.Namespace (include "wasmloop.fullname" .) }}
 {{- end }}
