@@ -307,13 +307,19 @@ func (r *runner) reconcilers(w watches, cache kube.Watches, fors []reconcile.Kin
 	return byKind, nil
 }
 
+// patience is how long a reconcile may take before it is stuck.
+func (r *runner) patience() time.Duration {
+	timeout, err := r.entry.Limits.Timeout.Duration()
+	if err != nil {
+		return stuckAfter
+	}
+	// One whose module keeps going wrong may have to wait until all the others have had their turn.
+	return stuckAfter + callsOfReconcile*timeout + time.Duration(r.entry.Workers)*(lastPause+timeout)
+}
+
 // watched has the engine know which reconciles run.
 func (r *runner) watched(reconcilers dispatcher) crreconcile.TypedReconciler[key] {
-	patience := stuckAfter
-	if timeout, err := r.entry.Limits.Timeout.Duration(); err == nil {
-		// One whose module keeps going wrong may have to wait until all the others have had their turn.
-		patience += callsOfReconcile*timeout + time.Duration(r.entry.Workers)*(lastPause+timeout)
-	}
+	patience := r.patience()
 	return crreconcile.TypedFunc[key](func(ctx context.Context, k key) (crreconcile.Result, error) {
 		defer r.engine.progress.begin(r.entry.Name, k, patience)()
 		return reconcilers.Reconcile(ctx, k)
