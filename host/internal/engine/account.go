@@ -33,6 +33,8 @@ type account struct {
 	reviews authorizationclient.SelfSubjectAccessReviewInterface
 	// own is true for the host's own account.
 	own bool
+	// token is true for one that has a token of its own.
+	token bool
 	// subject is what events about the account are recorded on. nil: nothing is known that would do.
 	subject *corev1.ObjectReference
 }
@@ -72,7 +74,7 @@ func (a *accounts) open(serviceAccount, tokenFile string) (*account, error) {
 	case tokenFile != "":
 		cluster = rest.AnonymousClientConfig(cluster)
 		cluster.BearerTokenFile = tokenFile
-		made.name, made.own, made.subject = "the account of the token in "+tokenFile, false, nil
+		made.name, made.own, made.token, made.subject = "the account of the token in "+tokenFile, false, true, nil
 	case serviceAccount != "":
 		namespace, name, _ := strings.Cut(serviceAccount, "/")
 		cluster.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + namespace + ":" + name}
@@ -156,10 +158,10 @@ func (a *account) forbidden(err error) error {
 	return &forbiddenError{a.name, "do this: " + err.Error()}
 }
 
-// refused says whether the API server refuses the account something, or does not know it any more. Of the host's own account it is
-// known again before long: its token is a new one from time to time.
+// refused says whether the API server refuses the account something, or does not know its token any more. That of the host, by which
+// it acts as others, too, is known again before long: there is a new one from time to time.
 func (a *account) refused(err error) bool {
-	return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) && !a.own
+	return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) && a.token
 }
 
 // review asks the API server whether the account has rights, and returns a *forbiddenError if it lacks some.
@@ -174,7 +176,7 @@ func (a *account) review(ctx context.Context, rights []right) error {
 		switch {
 		case apierrors.IsForbidden(err) && a.own: // it is not needed, and the watches will tell
 			return nil
-		case apierrors.IsUnauthorized(err) && !a.own:
+		case apierrors.IsUnauthorized(err) && a.token:
 			return a.forbidden(err)
 		case apierrors.IsForbidden(err):
 			return &forbiddenError{"the host", fmt.Sprintf("act as %s: %v", a.name, err)}

@@ -82,7 +82,7 @@ func (f *fleet) replace(next *runner) {
 	}
 	old.stop()
 	<-old.done
-	next.last, next.replaces = old.runner.last, true
+	next.last, next.replaces = old.runner.last, len(old.runner.last) > 0
 	f.launch(m)
 	go func() {
 		defer release()

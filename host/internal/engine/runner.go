@@ -51,7 +51,7 @@ type runner struct {
 	recorder reconcile.Recorder
 	// alert records a Warning event about the account. nil: nobody is told.
 	alert func(reason, message string)
-	// replaces is true if it takes the place of one that ran.
+	// replaces is true if it takes the place of one that has looked at the objects.
 	replaces bool
 	// opened is closed when what the controller needs is watched for the first time.
 	opened chan struct{}

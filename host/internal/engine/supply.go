@@ -114,7 +114,7 @@ func (s *supply) run(ctx context.Context) {
 	var done *order // what was carried out last
 	pause := firstFetchPause
 	for {
-		next := s.ordered()
+		next, before := s.ordered(), s.Version()
 		err := s.settle(ctx, next, next != done)
 		if ctx.Err() != nil {
 			return
@@ -133,7 +133,7 @@ func (s *supply) run(ctx context.Context) {
 		default:
 			again = time.After(pause)
 		}
-		s.told(err, next, pause)
+		s.told(err, next, before, pause)
 		select {
 		case <-ctx.Done():
 			return
@@ -154,9 +154,8 @@ func (*supply) nextPoll(of *order) <-chan time.Time {
 	return time.After(every)
 }
 
-// told notes how an attempt ended, and logs what is new about it.
-func (s *supply) told(err error, about *order, pause time.Duration) {
-	before := s.Version()
+// told notes how an attempt ended, and logs what is new about it. before is what ran when it began.
+func (s *supply) told(err error, about *order, before version, pause time.Duration) {
 	s.noteTrouble(err, about)
 	if err == nil || before.Trouble != nil && before.Trouble.Error() == err.Error() {
 		return

@@ -86,3 +86,25 @@ func writeValues(t *testing.T, text string) string {
 	}
 	return path
 }
+
+// TestReadmeDescribesAllValues finds values whose comment helm-docs could not read.
+func TestReadmeDescribesAllValues(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.TrimSpace(line), " | ")
+		if len(cells) != 4 || !strings.HasPrefix(line, "| ") {
+			continue
+		}
+		values++
+		if strings.Trim(cells[3], " |") == "" {
+			t.Errorf("nothing is said of the value %s", cells[0])
+		}
+	}
+	if values < 50 {
+		t.Errorf("the table has only %d values", values)
+	}
+}
