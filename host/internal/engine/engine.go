@@ -67,8 +67,8 @@ type Options struct {
 // DefaultLeaseName is the name of the Lease of leader election.
 const DefaultLeaseName = "wasmloop.wasmloop.dev"
 
-// leaseRetry is how often a host that waits for the lease asks whether it is given back, at least. It is the time in which
-// another host goes on.
+// leaseRetry is how long a host that waits for the lease pauses before it asks again whether it is given back: up to 1.2 times as much is
+// added by chance. It is most of the time in which another host goes on.
 const leaseRetry = time.Second
 
 // shutdownTimeout is how long running reconciles may take to end.
