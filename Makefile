@@ -77,7 +77,7 @@ $(foreach name,$(MODULES),$(eval $(call module_rule,$(name))))
 guests: ## Build the tests' guests in Rust, C and AssemblyScript anew; says what to install
 	@$(MAKE) --no-print-directory -C host/internal/guest/testdata/guests
 
-assets: ## Build the control plane into bin/assets: about 6 minutes, the first time only
+assets: ## Build the control plane into bin/assets: about 7 minutes, the first time only
 ifeq ($(GIVEN_ASSETS),)
 	@deploy/localplane/build.sh bin/assets
 else

@@ -2,7 +2,7 @@
 # prometheus.sh FOLDER puts Prometheus and promtool into a folder: those of this machine, or else Debian's, which needs no root but
 # for the list of packages.
 set -euo pipefail
-folder=$1
+folder=${1:?give the folder to put them into}
 mkdir -p "$folder"
 if command -v prometheus promtool >/dev/null; then
   for program in prometheus promtool; do

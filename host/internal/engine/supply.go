@@ -213,7 +213,7 @@ func (s *supply) provide(ctx context.Context, by *order, fetched *source.Module)
 		return s.refused.err
 	}
 	next, err := s.prepareAll(ctx, by, fetched)
-	if err == nil || next != nil {
+	if next != nil {
 		err = errors.Join(s.swap(ctx, by, fetched, next), err)
 	}
 	if lasts(err) {

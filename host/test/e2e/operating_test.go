@@ -120,19 +120,23 @@ func freeAddress(t *testing.T) string {
 
 // fetch returns an error unless a page is there and contains a text.
 func fetch(url, want string) error {
-	response, err := http.Get(url) //nolint:noctx // the test's own process, and it ends with it
+	status, body, err := page(url)
 	if err != nil {
 		return err
 	}
-	body, err := io.ReadAll(response.Body)
-	if closeErr := response.Body.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
-		return fmt.Errorf("%s answers %s without %q:\n%s", url, response.Status, want, body)
+	if status != http.StatusOK || !strings.Contains(body, want) {
+		return fmt.Errorf("%s answers %d without %q:\n%s", url, status, want, body)
 	}
 	return nil
+}
+
+// page reads a page of a process of the tests.
+func page(url string) (status int, body string, err error) {
+	response, err := http.Get(url) //nolint:noctx // the test's own process, and it ends with it
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = response.Body.Close() }() // it is only read
+	text, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(text), err
 }

@@ -61,7 +61,7 @@ func (p *prometheus) get(t *testing.T, path string, query url.Values, data any) 
 		Status, Error string
 		Data          any
 	}{Data: data}
-	text, err := tryRead("http://" + p.address + "/api/v1/" + path + "?" + query.Encode())
+	_, text, err := page("http://" + p.address + "/api/v1/" + path + "?" + query.Encode())
 	if err != nil {
 		return err
 	}

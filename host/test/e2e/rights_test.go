@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// rights are those that controllers of this file have, but for one each, by resource.
+// rights are those that the controllers' accounts have, but for one each, by resource.
 var rights = map[string][]string{
 	"families": {"list", "watch", "get", "patch"}, "families/status": {"patch"}, "configmaps": {"list", "watch", "create", "patch", "delete"},
 }
@@ -43,15 +43,18 @@ func TestEachMissingRight(t *testing.T) {
 		{name: "delete-owned", resource: "configmaps", verb: "delete", reason: "PruneFailed"},
 		{name: "status", resource: "families/status", verb: "patch", reason: "StatusFailed"},
 		{name: "get", resource: "families", verb: "get", kindSettings: ", metadataOnly: true", reason: "ApplyFailed"},
+		{name: "account", resource: "serviceaccounts", verb: "impersonate"},
 		{name: "finalizer", resource: "families", verb: "patch", settings: "  finalize: true\n", reason: "FinalizeFailed"},
 	}
 	l := newLive(t)
 	create(t, l.namespace, fmt.Sprintf(accountObject, "host"))
 	config := strings.Replace(liveHeader, `versioned: {source: "file://module.wasm"}`, `fixture: {source: "file://`+built+`/fixture.wasm"}`, 1) + "controllers:"
-	impersonated := make([]string, len(cases))
-	for i, c := range cases {
+	var impersonated []string
+	for _, c := range cases {
 		config += fmt.Sprintf(lackingController, c.name, l.namespace, c.kindSettings, c.settings)
-		impersonated[i] = c.name
+		if c.verb != "impersonate" {
+			impersonated = append(impersonated, c.name)
+		}
 		create(t, l.namespace, fmt.Sprintf(accountObject, c.name))
 		create(t, l.namespace, c.role())
 		create(t, l.namespace, fmt.Sprintf(binding, c.name))
@@ -95,6 +98,9 @@ func (c *lackingRight) tell(t *testing.T, namespace string) {
 	switch {
 	case c.resource == "":
 		waitFor(t, "v1", "ConfigMap", namespace, c.name+"-a", exists)
+		return
+	case c.verb == "impersonate": // the right is the host's
+		waitForEventOn(t, namespace, "ServiceAccount", c.name, "Forbidden", "the host may not act as ServiceAccount "+namespace+"/"+c.name, `cannot impersonate resource "serviceaccounts"`)
 		return
 	case c.reason == "":
 		resource := c.resource

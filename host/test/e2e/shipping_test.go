@@ -289,20 +289,9 @@ func appendTo(t *testing.T, path, text string) {
 
 func read(t *testing.T, url string) string {
 	t.Helper()
-	text, err := tryRead(url)
+	_, body, err := page(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text
-}
-
-// tryRead reads a page, whatever its status.
-func tryRead(url string) (string, error) {
-	response, err := http.Get(url) //nolint:noctx // the test's own server
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	return string(body), err
+	return body
 }

@@ -1,16 +1,16 @@
 package e2e
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wasmloop/wasmloop/host/test/process"
 )
 
 // TestTutorial runs modules/README.md command by command, in a copy of what it takes of the checkout.
@@ -65,7 +65,7 @@ func copyCheckout(t *testing.T) string {
 type reader struct {
 	folder  string
 	running *exec.Cmd // what the last line left running
-	log     lockedBuffer
+	log     process.Output
 }
 
 func (r *reader) checkout() string {
@@ -135,22 +135,4 @@ func (r *reader) stop() error {
 	_ = r.running.Wait()
 	r.running = nil
 	return err
-}
-
-// lockedBuffer is a buffer that is read while it is written.
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(data []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(data)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }

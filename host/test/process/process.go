@@ -18,7 +18,7 @@ const stopTimeout = 20 * time.Second
 // Process is a program that was started.
 type Process struct {
 	command *exec.Cmd
-	output  output
+	output  Output
 	ended   chan struct{}
 	err     error // of the program, once ended is closed
 }
@@ -80,21 +80,21 @@ func HasAll(text string, parts []string) bool {
 	return true
 }
 
-// output is a bytes.Buffer for concurrent use.
-type output struct {
+// Output is a bytes.Buffer for concurrent use. Programs write to it while a test reads.
+type Output struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
 }
 
 // Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
+func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buffer.Write(p)
 }
 
 // String returns what was written.
-func (o *output) String() string {
+func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buffer.String()
