@@ -1,11 +1,16 @@
 package sdk
 
 import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"maps"
 	"strings"
+
+	"github.com/wasmloop/wasmloop/sdk/internal/codec"
 )
 
 // maxLabel is how long a DNS label, and so most names, and a label value may be.
@@ -75,7 +80,10 @@ func MergeLabels(sets ...map[string]string) map[string]string {
 // Hash returns a short hash of value's JSON encoding, 16 hexadecimal digits. In an annotation of a pod template it
 // makes pods roll when what they mount changes. It is no protection against someone who looks for collisions.
 func Hash(value any) string {
-	data, err := json.Marshal(value)
+	data, err := codec.Append(nil, value)
+	if err == nil && bytes.ContainsAny(data, "<>&") {
+		data, err = json.Marshal(value) // which escapes them
+	}
 	if err != nil {
 		panic(fmt.Sprintf("sdk.Hash: %v", err)) // only a programming mistake, like a channel in a struct
 	}
@@ -90,5 +98,7 @@ func hash(data []byte) string {
 	sum := fnv1a.Sum64()
 	sum = (sum ^ sum>>33) * 0xff51afd7ed558ccd
 	sum = (sum ^ sum>>33) * 0xc4ceb9fe1a85ec53
-	return fmt.Sprintf("%016x", sum^sum>>33)
+	var digits [8]byte
+	binary.BigEndian.PutUint64(digits[:], sum^sum>>33)
+	return hex.EncodeToString(digits[:])
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Handler is a reconcile function in its wire form: from an encoded request to an encoded response. Register makes one
-// and keeps it; it is of use by itself in tests and for glue of one's own.
+// and keeps it; it is of use by itself in tests and for glue of one's own. The request must not be changed afterwards.
 type Handler func(request []byte) (response []byte, err error)
 
 // registered is the module's handler. It is set in init and only read afterwards.

@@ -1,7 +1,6 @@
 package sdk
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wasmloop/wasmloop/sdk/abi"
+	"github.com/wasmloop/wasmloop/sdk/internal/codec"
 )
 
 // Request is all that a module may know in one reconcile. Its Meta is the reconciled object's, so req.Name and
@@ -27,19 +27,33 @@ type Request[T any] struct {
 	// Now is the time of the call, for controllers with `clock: true`. It is zero for all others.
 	Now time.Time
 
-	wire *abi.RawRequest
+	wire wireRequest
 }
 
+// wireRequest is abi.Request with objects that are not yet decoded.
+type wireRequest struct {
+	Controller string      `json:"controller"`
+	Object     codec.Part  `json:"object"`
+	Children   wireObjects `json:"children"`
+	Related    wireObjects `json:"related"`
+	Finalizing bool        `json:"finalizing"`
+	Settings   codec.Part  `json:"settings"`
+	Now        string      `json:"now"`
+}
+
+// wireObjects are abi.Objects.
+type wireObjects map[string]map[string]codec.Part
+
 func decodeRequest[T any](data []byte) (*Request[T], error) {
-	wire, err := abi.SplitRequest(data)
+	wire, err := codec.Decode[wireRequest](codec.Text(data))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot decode the request: %w", err)
 	}
 	req := &Request[T]{Controller: wire.Controller, Finalizing: wire.Finalizing, wire: wire}
 	if req.Meta, err = decodeMeta(wire.Object); err != nil {
 		return nil, err
 	}
-	if err := decode(wire.Object, &req.Object, req.Kind, req.Namespace, req.Name); err != nil {
+	if req.Object, err = decode[T](wire.Object, req.Kind, req.Namespace, req.Name); err != nil {
 		return nil, err
 	}
 	if wire.Now == "" {
@@ -51,67 +65,26 @@ func decodeRequest[T any](data []byte) (*Request[T], error) {
 	return req, nil
 }
 
-// decodeMeta decodes the little of an object that is the same in all kinds, without reading through the rest.
-func decodeMeta(object json.RawMessage) (meta Meta, err error) {
-	err = abi.Fields(object, func(name string, value json.RawMessage) error {
-		switch name {
-		case "apiVersion":
-			return decodeString(value, &meta.APIVersion)
-		case "kind":
-			return decodeString(value, &meta.Kind)
-		case "metadata":
-			return abi.Fields(value, meta.decodeField)
-		}
-		return nil
-	})
+// decodeMeta decodes the little of an object that is the same in all kinds.
+func decodeMeta(data codec.Part) (Meta, error) {
+	object, err := codec.Decode[struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+		Metadata   Meta   `json:"metadata"`
+	}](data)
 	if err != nil {
 		return Meta{}, Terminalf("cannot decode the object's metadata: %w", err)
 	}
-	return meta, nil
-}
-
-// decodeField does what encoding/json would, which takes a multiple of the time for so many small fields.
-func (m *Meta) decodeField(name string, value json.RawMessage) error {
-	switch name {
-	case "name":
-		return decodeString(value, &m.Name)
-	case "namespace":
-		return decodeString(value, &m.Namespace)
-	case "uid":
-		return decodeString(value, &m.UID)
-	case "labels":
-		return json.Unmarshal(value, &m.Labels)
-	case "annotations":
-		return json.Unmarshal(value, &m.Annotations)
-	case "generation":
-		return json.Unmarshal(value, &m.Generation)
-	case "creationTimestamp":
-		return m.CreationTimestamp.UnmarshalJSON(value)
-	case "deletionTimestamp":
-		return json.Unmarshal(value, &m.DeletionTimestamp)
-	case "finalizers":
-		return json.Unmarshal(value, &m.Finalizers)
-	case "ownerReferences":
-		return json.Unmarshal(value, &m.OwnerReferences)
-	}
-	return nil
-}
-
-// decodeString decodes a string. Few have escapes.
-func decodeString(value json.RawMessage, into *string) error {
-	if n := len(value); n >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
-		*into = string(value[1 : n-1])
-		return nil
-	}
-	return json.Unmarshal(value, into)
+	object.Metadata.APIVersion, object.Metadata.Kind = object.APIVersion, object.Kind
+	return object.Metadata, nil
 }
 
 // decode decodes an object. Its error is terminal: the same bytes will not fit the type the next time either.
-func decode(data json.RawMessage, into any, kind, namespace, name string) error {
-	if err := json.Unmarshal(data, into); err != nil {
-		return Terminalf("cannot decode %s %s: %w", kind, abi.NameKey(namespace, name), err)
+func decode[T any](data codec.Part, kind, namespace, name string) (object T, err error) {
+	if object, err = codec.Decode[T](data); err != nil {
+		return object, Terminalf("cannot decode %s %s: %w", kind, abi.NameKey(namespace, name), err)
 	}
-	return nil
+	return object, nil
 }
 
 // DecodeSettings decodes the controller's settings from the config into a pointer to a struct or map. What the settings
@@ -121,7 +94,7 @@ func (r *Request[T]) DecodeSettings(into any) error {
 	if len(r.wire.Settings) == 0 {
 		return nil
 	}
-	decoder := json.NewDecoder(bytes.NewReader(r.wire.Settings))
+	decoder := json.NewDecoder(strings.NewReader(string(r.wire.Settings)))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil && err != io.EOF {
 		return Terminalf("cannot decode the settings of controller %s: %w", r.Controller, err)
@@ -154,28 +127,17 @@ func Children[C, T any](req *Request[T], apiVersion, kind string) ([]C, error) {
 // RelatedObject returns a related object as Child returns a child. Until the host has seen the response that asks for
 // it, it is not there: the host calls the module again with it before anything is applied.
 func RelatedObject[C, T any](req *Request[T], apiVersion, kind, name string) (C, bool, error) {
-	objects, _, err := abi.ObjectsOf(req.wire.Related, abi.KindKey(apiVersion, kind))
-	if err != nil {
-		return *new(C), false, err
-	}
-	return find[C](objects, kind, req.Namespace, name)
+	return find[C](req.wire.Related[abi.KindKey(apiVersion, kind)], kind, req.Namespace, name)
 }
 
 // RelatedObjects returns all related objects of this kind, as Children returns children.
 func RelatedObjects[C, T any](req *Request[T], apiVersion, kind string) ([]C, error) {
-	objects, _, err := abi.ObjectsOf(req.wire.Related, abi.KindKey(apiVersion, kind))
-	if err != nil {
-		return nil, err
-	}
-	return all[C](objects, kind)
+	return all[C](req.wire.Related[abi.KindKey(apiVersion, kind)], kind)
 }
 
-func (r *Request[T]) ownedKind(apiVersion, kind string) (map[string]json.RawMessage, error) {
+func (r *Request[T]) ownedKind(apiVersion, kind string) (map[string]codec.Part, error) {
 	key := abi.KindKey(apiVersion, kind)
-	objects, ok, err := abi.ObjectsOf(r.wire.Children, key)
-	if err != nil {
-		return nil, err
-	}
+	objects, ok := r.wire.Children[key]
 	if !ok {
 		return nil, Terminalf("children of kind %s are not in the request: list the kind under owns in the config of controller %s",
 			key, r.Controller)
@@ -185,7 +147,7 @@ func (r *Request[T]) ownedKind(apiVersion, kind string) (map[string]json.RawMess
 
 // find looks for a name as the namespace's first and then as it is, which is how a cluster-scoped object or one of
 // another namespace is named. A kind has one scope, so the two never meet.
-func find[C any](objects map[string]json.RawMessage, kind, namespace, name string) (object C, found bool, err error) {
+func find[C any](objects map[string]codec.Part, kind, namespace, name string) (object C, found bool, err error) {
 	data, found := objects[abi.NameKey(namespace, name)]
 	if !found {
 		namespace = ""
@@ -194,15 +156,15 @@ func find[C any](objects map[string]json.RawMessage, kind, namespace, name strin
 	if !found {
 		return object, false, nil
 	}
-	err = decode(data, &object, kind, namespace, name)
+	object, err = decode[C](data, kind, namespace, name)
 	return object, err == nil, err
 }
 
-func all[C any](objects map[string]json.RawMessage, kind string) ([]C, error) {
+func all[C any](objects map[string]codec.Part, kind string) ([]C, error) {
 	list := make([]C, 0, len(objects))
 	for _, key := range slices.SortedFunc(maps.Keys(objects), compareKeys) {
-		var object C
-		if err := decode(objects[key], &object, kind, "", key); err != nil {
+		object, err := decode[C](objects[key], kind, "", key)
+		if err != nil {
 			return nil, err
 		}
 		list = append(list, object)

@@ -1,13 +1,12 @@
 package sdk
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/wasmloop/wasmloop/sdk/abi"
+	"github.com/wasmloop/wasmloop/sdk/internal/codec"
 )
 
 // Types of the wire format that authors use as they are.
@@ -126,20 +125,20 @@ type wireResponse struct {
 	Events       []Event            `json:"events,omitempty"`
 }
 
+// initialSize is the space that a response is given at first, in bytes.
+const initialSize = 4096
+
 // encode writes the response as JSON. It is deterministic: struct fields in their order, map keys sorted.
 func (r *Response) encode() ([]byte, error) {
 	if r == nil {
 		r = &Response{}
 	}
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(wireResponse{
+	encoded, err := codec.Append(make([]byte, 0, initialSize), wireResponse{
 		Children: r.children, Keep: r.Keep, Status: r.Status, Labels: r.Labels, Annotations: r.Annotations,
 		Related: r.Related, RequeueAfter: abi.Duration(r.RequeueAfter), Finalized: r.Finalized, Events: r.Events,
 	})
 	if err != nil {
 		return nil, Terminalf("cannot encode the response: %w", err)
 	}
-	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
+	return encoded, nil
 }

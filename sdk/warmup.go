@@ -7,7 +7,7 @@ var warmUps [][]byte
 // the usual way through the function, children included.
 //
 // The host starts a module once and gives each call a copy of what it is then. What a Go program does only the first
-// time, above all that encoding/json looks at each type, would otherwise be done anew in every call, which makes a call
+// time, above all that it looks at each type that it decodes, would otherwise be done anew in every call, which makes a call
 // ten times slower. The answers are thrown away. Test the requests with sdktest.WarmUp.
 func WarmUp(requests ...[]byte) {
 	warmUps = append(warmUps, requests...)

@@ -101,21 +101,10 @@ func AppendString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// RawRequest is a Request of which nothing is decoded but what is small, for modules that look at few of its objects.
-type RawRequest struct {
-	Controller string
-	Object     json.RawMessage
-	// Children and Related are Objects in their encoding; see ObjectsOf.
-	Children, Related json.RawMessage
-	Finalizing        bool
-	Settings          json.RawMessage
-	Now               string
-}
-
-// SplitRequest decodes a request without looking into its objects. Fields that this version does not know are passed over,
-// so that a module goes on working under a newer host.
-func SplitRequest(data []byte) (*RawRequest, error) {
-	request := &RawRequest{}
+// DecodeRequest decodes a request. The objects in it are not looked into before they are decoded themselves. Fields that this
+// version does not know are passed over.
+func DecodeRequest(data []byte) (*Request, error) {
+	request := &Request{}
 	err := Fields(data, func(name string, value json.RawMessage) (err error) {
 		switch name {
 		case "controller":
@@ -123,9 +112,9 @@ func SplitRequest(data []byte) (*RawRequest, error) {
 		case "object":
 			request.Object = value
 		case "children":
-			request.Children = value
+			request.Children, err = decodeObjects(value)
 		case "related":
-			request.Related = value
+			request.Related, err = decodeObjects(value)
 		case "finalizing":
 			err = json.Unmarshal(value, &request.Finalizing)
 		case "settings":
@@ -144,35 +133,13 @@ func SplitRequest(data []byte) (*RawRequest, error) {
 	return request, nil
 }
 
-// DecodeRequest decodes a request. The objects in it are not looked into before they are decoded themselves.
-func DecodeRequest(data []byte) (*Request, error) {
-	raw, err := SplitRequest(data)
-	if err != nil {
-		return nil, err
-	}
-	request := &Request{
-		Controller: raw.Controller, Object: raw.Object, Finalizing: raw.Finalizing, Settings: raw.Settings, Now: raw.Now,
-	}
-	if request.Children, err = decodeObjects("children", raw.Children); err != nil {
-		return nil, err
-	}
-	request.Related, err = decodeObjects("related", raw.Related)
-	return request, err
-}
-
-func decodeObjects(field string, encoded json.RawMessage) (Objects, error) {
-	if encoded == nil {
-		return nil, nil
-	}
+func decodeObjects(encoded json.RawMessage) (Objects, error) {
 	objects := Objects{}
 	err := Fields(encoded, func(kind string, value json.RawMessage) (err error) {
 		objects[kind], err = byName(value)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot decode the request: %s: %w", field, err)
-	}
-	return objects, nil
+	return objects, err
 }
 
 func byName(encoded json.RawMessage) (map[string]json.RawMessage, error) {
@@ -182,22 +149,4 @@ func byName(encoded json.RawMessage) (map[string]json.RawMessage, error) {
 		return nil
 	})
 	return objects, err
-}
-
-// ObjectsOf returns the objects of a kind, given by its KindKey, from encoded Objects, and whether the kind is there.
-func ObjectsOf(encoded json.RawMessage, kind string) (objects map[string]json.RawMessage, ok bool, err error) {
-	if encoded == nil {
-		return nil, false, nil
-	}
-	err = Fields(encoded, func(name string, value json.RawMessage) (err error) {
-		if name == kind {
-			ok = true
-			objects, err = byName(value)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, false, fmt.Errorf("cannot decode the objects of kind %s: %w", kind, err)
-	}
-	return objects, ok, nil
 }

@@ -1,0 +1,313 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The types below have each sort of field that is decoded and encoded here, and each that is left to encoding/json.
+
+type inner struct {
+	A string `json:"a"`
+	B *int32 `json:"b,omitempty"`
+}
+
+type embedded struct {
+	Kind   string            `json:"kind"`
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+type word string
+
+type words map[word]word
+
+type everything struct {
+	embedded
+	Untagged   string
+	Named      string             `json:"name,omitempty"`
+	Left       string             `json:"-"`
+	Dash       string             `json:"-,"` //nolint:staticcheck // it is meant
+	Int        int                `json:"int"`
+	Int32      int32              `json:"int32,omitempty"`
+	Int64      int64              `json:"int64,omitzero"`
+	Bool       bool               `json:"bool,omitempty"`
+	Word       word               `json:"word,omitempty"`
+	Inner      inner              `json:"inner,omitzero"`
+	Pointer    *inner             `json:"pointer,omitempty"`
+	List       []inner            `json:"list,omitempty"`
+	Strings    []string           `json:"strings,omitzero"`
+	Lists      [][]int            `json:"lists,omitempty"`
+	Pointers   []*inner           `json:"pointers,omitempty"`
+	Map        map[string]inner   `json:"map,omitempty"`
+	Maps       map[string]*string `json:"maps,omitempty"`
+	Words      words              `json:"words,omitempty"`
+	Any        any                `json:"any,omitempty"`
+	Anything   map[string]any     `json:"anything,omitzero"`
+	Items      []any              `json:"items,omitempty"`
+	Raw        json.RawMessage    `json:"raw,omitempty"`
+	Time       time.Time          `json:"time,omitempty"` //nolint:modernize // it is meant
+	Deleted    *time.Time         `json:"deleted,omitempty"`
+	Recursive  *everything        `json:"recursive,omitempty"`
+	Float      float64            `json:"float,omitempty"`
+	Uint       uint16             `json:"uint,omitempty"`
+	Bytes      []byte             `json:"bytes,omitempty"`
+	Array      [2]int             `json:"array,omitempty"`
+	ByNumber   map[int]string     `json:"byNumber,omitempty"`
+	unexported string             //nolint:unused // it is to be passed over
+}
+
+// plainOnly has nothing that is left to encoding/json.
+type plainOnly struct {
+	Metadata embedded       `json:"metadata"`
+	Spec     inner          `json:"spec"`
+	List     []inner        `json:"list"`
+	Status   map[string]any `json:"status"`
+	Count    int64          `json:"count,omitempty"`
+}
+
+type promoted struct { // its embedded fields are promoted in ways that only encoding/json knows
+	inner
+	*embedded
+	A int `json:"a"`
+}
+
+type asString struct {
+	Number int `json:"number,string"`
+}
+
+type ownMethods struct{ Text string }
+
+func (o ownMethods) MarshalJSON() ([]byte, error) { return json.Marshal("<" + o.Text + ">") }
+
+func (o *ownMethods) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &o.Text) }
+
+type pointerMethods struct{ Text string }
+
+func (p *pointerMethods) MarshalJSON() ([]byte, error) { return json.Marshal("&" + p.Text) }
+
+type textMethods struct{ text string }
+
+func (t textMethods) MarshalText() ([]byte, error) { return []byte("text:" + t.text), nil }
+
+func (t *textMethods) UnmarshalText(text []byte) error {
+	t.text = strings.TrimPrefix(string(text), "text:")
+	return nil
+}
+
+type methods struct {
+	Own      ownMethods                `json:"own"`
+	OwnPtr   *ownMethods               `json:"ownPtr,omitempty"`
+	Owns     map[string]ownMethods     `json:"owns,omitempty"`
+	Text     textMethods               `json:"text"`
+	TextPtr  *textMethods              `json:"textPtr,omitempty"`
+	ByText   map[textMethods]string    `json:"byText,omitempty"`
+	Pointers map[string]pointerMethods `json:"pointers,omitempty"`
+	Pointer  pointerMethods            `json:"pointer"`
+}
+
+var documents = []string{
+	`{}`, `null`, `[]`, `""`, `1`, ` { } `, `{"kind":"a","name":"b"}`, `{"KIND":"a","untagged":"x","Untagged":"y"}`,
+	`{"kind":"a","kind":"b"}`, `{"inner":{"a":"x"},"inner":{"b":1}}`, `{"int":1,"int32":-2,"int64":9223372036854775807}`,
+	`{"int32":2147483648}`, `{"int64":-9223372036854775808,"int":1e3}`, `{"int":1.5}`, `{"int":-0,"any":-0}`, `{"int":01}`,
+	`{"int":"1"}`, `{"bool":true,"word":"w"}`, `{"bool":false}`, `{"bool":null,"int":null,"name":null,"inner":null}`,
+	`{"inner":{"a":"x","b":7,"c":{"d":["]}",{"e":"\"}"}]}}}`, `{"pointer":{"a":"\u00e9\n\"\\\/\b\f\r\t"},"list":[{"a":"1"},{"a":"2"},{}]}`,
+	`{"pointer":null,"list":null,"strings":[],"map":{},"maps":{"a":null,"b":"c"},"words":{"x":"y","z":null}}`,
+	`{"strings":["1","2","3","4","5"],"lists":[[1,2],[],null,[3]],"pointers":[{"a":"1"},null]}`, `{"strings":[null,"a"]}`,
+	`{"map":{"x":{"a":"1","b":2},"y":null},"labels":{"app.kubernetes.io/name":"a"}}`,
+	`{"any":{"a":[1,2.5,-3,1e400]}}`, `{"any":{"a":[1,2.5,-3,1e40,123456789012345678901234567890,true,false,null,"s",{}]}}`,
+	`{"anything":{"b":"ü","a":"😀","c":"\ud83d\ude00","d":"\ud83d","e":"\u2028"},"items":[],"raw":{"x" : [1, 2]}}`,
+	`{"raw":null,"any":null,"time":"2026-01-02T03:04:05Z","deleted":"2026-01-02T03:04:05.5+01:00"}`, `{"deleted":null,"time":null}`,
+	`{"time":"yesterday"}`, `{"recursive":{"recursive":{"kind":"deep"}},"float":1.25,"uint":7,"bytes":"aGk=","array":[1,2],"byNumber":{"1":"a"}}`,
+	`{"uint":-1}`, `{"bytes":"?"}`, `{"list":{"a":1}}`, `{"map":[]}`, `{"name":{}}`, `{"name":1}`, `{"strings":[1]}`, `{"-":"dash","Left":"x"}`, `{"":`, `{"a`, `{"list":[`, `[`, `[1,`, `{"int":`, `{"any":`, `"\`,
+	`{"unexported":"x","embedded":{"kind":"y"}}`, "{\"\u212aind\":\"kelvin\"}", "{\"name\":\"\xff\"}", `{"metadata":{"kind":"k"},"spec":{"a":"b"},"count":3}`,
+	`{"status":{"conditions":[{"type":"Available","status":"True"}]},"list":[{"b":3}]}`, `{"own":"x","ownPtr":"y","owns":{"a":"b"}}`,
+	`{"text":"text:x","textPtr":"text:y","byText":{"text:a":"b"},"pointer":{"Text":"z"},"pointers":{"a":{"Text":"q"}}}`,
+	`{"number":"3"}`, `{"number":3}`, `{"a":1,"b":2,"kind":"k"}`, `{"a":"` + strings.Repeat("long text \\n", 50) + `"}`,
+}
+
+// decodeBoth decodes a document here and with encoding/json, and encodes the result with both.
+func decodeBoth[T any](t *testing.T, document string) {
+	t.Helper()
+	if !json.Valid([]byte(document)) {
+		_, _ = Decode[T](Part(document)) // whatever comes of it
+		return
+	}
+	var want T
+	wantErr := json.Unmarshal([]byte(document), &want)
+	got, err := Decode[T](Part(document))
+	if !sameError(err, wantErr) {
+		t.Fatalf("%T from %s: want error %v, got %v", want, document, wantErr, err)
+	}
+	if err == nil && !reflect.DeepEqual(got, want) {
+		t.Fatalf("%T from %s (-want +got):\n%s", want, document, cmp.Diff(want, got, cmp.Exporter(func(reflect.Type) bool { return true })))
+	}
+	encodeBoth(t, want)
+	encodeBoth(t, &want)
+	encodeBoth(t, []any{want, map[string]any{"x": &want}})
+}
+
+func sameError(a, b error) bool {
+	return (a == nil) == (b == nil) && (a == nil || a.Error() == b.Error())
+}
+
+func encodeBoth(t *testing.T, value any) {
+	t.Helper()
+	want, wantErr := encode(value)
+	got, err := Append([]byte("before"), value)
+	if !sameError(err, wantErr) {
+		t.Fatalf("%#v: want error %v, got %v", value, wantErr, err)
+	}
+	if err == nil && !bytes.Equal(got, append([]byte("before"), want...)) {
+		t.Fatalf("%#v:\nwant before%s\ngot  %s", value, want, got)
+	}
+}
+
+func decodeAll(t *testing.T, document string) {
+	t.Helper()
+	decodeBoth[everything](t, document)
+	decodeBoth[plainOnly](t, document)
+	decodeBoth[promoted](t, document)
+	decodeBoth[asString](t, document)
+	decodeBoth[methods](t, document)
+	decodeBoth[any](t, document)
+	decodeBoth[map[string]any](t, document)
+	decodeBoth[map[string]string](t, document)
+	decodeBoth[[]string](t, document)
+	decodeBoth[*inner](t, document)
+	decodeBoth[string](t, document)
+	decodeBoth[int32](t, document)
+	decodeBoth[map[string]map[string]Part](t, document)
+	decodeBoth[struct{}](t, document)
+}
+
+func TestDocuments(t *testing.T) {
+	for _, document := range documents {
+		decodeAll(t, document)
+	}
+}
+
+func FuzzDocuments(f *testing.F) {
+	for _, document := range documents {
+		f.Add(document)
+	}
+	f.Fuzz(decodeAll)
+}
+
+// What is plain is not left to encoding/json, or nothing would be gained.
+func TestPlainTypesAreDoneHere(t *testing.T) {
+	document := `{"metadata":{"kind":"k","labels":{"a":"b"}},"spec":{"a":"\n","b":1},"list":[{"a":"x"}],"status":{"x":[1,true,null]},"count":5}`
+	d := decoder{text: document}
+	var value plainOnly
+	p := planOf(reflect.TypeFor[plainOnly]())
+	if !d.value(p, unsafe.Pointer(&value), 0) {
+		t.Error("decoding is left to encoding/json")
+	}
+	e := encoder{}
+	if !e.any(value, 0) {
+		t.Error("encoding is left to encoding/json")
+	}
+}
+
+func TestStrings(t *testing.T) {
+	for _, part := range []string{
+		"", "a", "\x00", "\x1f", " ", "\"", "\\", "<&>", "\x7f", "\x80", "é", "\u2028", "\u2029", "\ufffd", "\xff\xfe", "😀", "\n\t\r\b\f",
+	} {
+		for before := range 18 {
+			text := strings.Repeat("x", before) + part + "y"
+			encodeBoth(t, text)
+			encodeBoth(t, map[string]string{text: text})
+			quoted, err := json.Marshal(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			decodeBoth[string](t, string(quoted))
+			decodeBoth[map[string]string](t, "{"+string(quoted)+":"+string(quoted)+"}")
+		}
+	}
+}
+
+func TestValues(t *testing.T) {
+	text := "s"
+	cyclic := map[string]any{}
+	cyclic["self"] = cyclic
+	deep := any("end")
+	for range 2 * maxDepth {
+		deep = []any{deep}
+	}
+	encodeBoth(t, deep)
+	for _, value := range []any{
+		nil, true, 1, int8(2), uint64(3), 1.5, math.NaN(), math.Inf(1), math.Copysign(0, -1), 1e-6, 1e-7, 1e20, 1e21, -123.25, 1 << 53, 0.1, float32(0.1),
+		int64(math.MinInt64), "", []any(nil),
+		[]any{},
+		map[string]any(nil),
+		map[string]any{},
+		map[string]string(nil),
+		words{"b": "1", "a": "2"},
+		&text, new(*string), []string(nil),
+		[]*string{nil, &text},
+		[1]*string{&text},
+		struct{ P *string }{&text},
+		struct{}{},
+		cyclic, make(chan int),
+		map[string]any{"f": func() {}},
+		json.RawMessage(`{"a": 1}`), json.RawMessage(`{`),
+		json.RawMessage(nil),
+		ownMethods{"o"},
+		&ownMethods{"p"}, (*ownMethods)(nil),
+		pointerMethods{"q"},
+		&pointerMethods{"r"},
+		[]pointerMethods{{"s"}},
+		textMethods{"t"},
+		&textMethods{"u"},
+		map[textMethods]int{{"v"}: 1},
+		map[string]json.Marshaler{"x": ownMethods{"w"}, "y": nil},
+		time.Unix(0, 0).UTC(),
+		map[bool]int(nil),
+		map[string]func(){"nil": nil},
+		word("w"),
+		[]word{"a"},
+		map[string]any{"b": int32(1), "a": []byte("hi")},
+		struct {
+			Any any `json:",omitempty"`
+			S   string
+		}{},
+	} {
+		encodeBoth(t, value)
+	}
+}
+
+// Nesting that would overflow a stack is left to encoding/json, which refuses it.
+func TestDeepDocuments(t *testing.T) {
+	for _, depth := range []int{maxDepth - 1, maxDepth, maxDepth + 1, 9_999, 10_001} {
+		decodeBoth[any](t, strings.Repeat("[", depth)+strings.Repeat("]", depth))
+		decodeBoth[everything](t, strings.Repeat(`{"recursive":`, depth)+"{}"+strings.Repeat("}", depth))
+	}
+}
+
+// Modules answer one request at a time, and tests several.
+func TestPlansAreMadeOnce(t *testing.T) {
+	type fresh struct {
+		Name  string
+		Again *fresh
+	}
+	results := make(chan fresh)
+	for range 8 {
+		go func() {
+			value, _ := Decode[fresh](`{"Name":"a","Again":{"Name":"b"}}`)
+			results <- value
+		}()
+	}
+	for range 8 {
+		if got := <-results; got.Again == nil || got.Again.Name != "b" {
+			t.Errorf("got %+v", got)
+		}
+	}
+}

@@ -1,0 +1,561 @@
+package codec
+
+import (
+	"encoding/json"
+	"math/bits"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// maxDepth is how deep a document nests at most that is not left to encoding/json.
+const maxDepth = 500
+
+// Part is a value within a document as it stands, to be decoded later or not at all.
+type Part string
+
+// UnmarshalJSON lets encoding/json decode what has Parts.
+func (p *Part) UnmarshalJSON(value []byte) error {
+	*p = Part(value)
+	return nil
+}
+
+// Text returns a document as a Part without copying it. It must not be changed any more.
+func Text(document []byte) Part {
+	return Part(unsafe.String(unsafe.SliceData(document), len(document)))
+}
+
+// Decode decodes a JSON document as a T, as json.Unmarshal does into a T that is zero. The document is one that an encoder
+// has written: in what T does not have, mistakes are not looked for. The result's strings are parts of the document.
+func Decode[T any](document Part) (value T, err error) {
+	d := decoder{text: string(document)}
+	if d.value(planOf(reflect.TypeFor[T]()), unsafe.Pointer(&value), 0) && d.next() == 0 && d.pos == len(d.text) {
+		return value, nil
+	}
+	var again T
+	err = json.Unmarshal([]byte(document), &again)
+	return again, err
+}
+
+// decoder reads a document. Its functions return false if they leave it to encoding/json.
+type decoder struct {
+	text string
+	pos  int
+}
+
+// next skips white space and returns the byte after it, 0 at the end.
+func (d *decoder) next() byte {
+	for ; d.pos < len(d.text); d.pos++ {
+		if c := d.text[d.pos]; c > ' ' {
+			return c
+		}
+	}
+	return 0
+}
+
+// value decodes a value to an address, where its type's zero value is.
+func (d *decoder) value(p *plan, to unsafe.Pointer, depth int) bool {
+	c := d.next()
+	if depth > maxDepth || c == 0 {
+		return false
+	}
+	if c == 'n' && p.decode.skipsNull() {
+		return d.literal("null") // and leave the zero value
+	}
+	switch p.decode {
+	case opString:
+		s, ok := d.string()
+		*(*string)(to) = s
+		return ok
+	case opInt, opInt32, opInt64:
+		return d.integer(p.decode, to)
+	case opFloat64:
+		n, ok := d.number()
+		*(*float64)(to) = n
+		return ok
+	case opBool:
+		*(*bool)(to) = c == 't'
+		return d.bool()
+	case opStruct:
+		return d.structure(p, to, depth)
+	case opPointer:
+		pointer := reflect.New(p.elem.typ).UnsafePointer()
+		*(*unsafe.Pointer)(to) = pointer
+		return d.value(p.elem, pointer, depth+1)
+	case opSlice:
+		return d.list(p, to, depth)
+	case opPart:
+		raw, ok := d.raw()
+		*(*string)(to) = raw
+		return ok
+	case opStringMap, opPartMap:
+		m, ok := d.stringMap(p.decode == opPartMap)
+		*(*map[string]string)(to) = m
+		return ok
+	case opMap:
+		return d.mapping(p, to, depth)
+	case opAny:
+		v, ok := d.any(depth)
+		*(*any)(to) = v
+		return ok
+	default:
+		return d.other(p, to)
+	}
+}
+
+// skipsNull tells whether null leaves a value as it is.
+func (o op) skipsNull() bool {
+	switch o {
+	case opMethods, opOther, opRaw, opPart:
+		return false
+	default:
+		return true
+	}
+}
+
+// other has a type's own method or encoding/json decode a value.
+func (d *decoder) other(p *plan, to unsafe.Pointer) bool {
+	raw, ok := d.raw()
+	if !ok {
+		return false
+	}
+	target := reflect.NewAt(p.typ, to).Interface()
+	switch p.decode {
+	case opRaw:
+		*target.(*json.RawMessage) = json.RawMessage(raw)
+		return true
+	case opMethods:
+		return target.(json.Unmarshaler).UnmarshalJSON([]byte(raw)) == nil
+	default:
+		return json.Unmarshal([]byte(raw), target) == nil
+	}
+}
+
+func (d *decoder) integer(size op, to unsafe.Pointer) bool {
+	n, ok := d.whole()
+	switch size {
+	case opInt:
+		*(*int)(to) = int(n)
+		return ok && int64(int(n)) == n
+	case opInt32:
+		*(*int32)(to) = int32(n)
+		return ok && int64(int32(n)) == n
+	default:
+		*(*int64)(to) = n
+		return ok
+	}
+}
+
+// enter moves past an opening bracket, and tells whether the closing one follows, past which it moves, too.
+func (d *decoder) enter(opening, closing byte) (empty, ok bool) {
+	if d.next() != opening {
+		return false, false
+	}
+	d.pos++
+	if d.next() == closing {
+		d.pos++
+		return true, true
+	}
+	return false, true
+}
+
+// more moves past a comma (more is true) or a closing bracket.
+func (d *decoder) more(closing byte) (more, ok bool) {
+	c := d.next()
+	d.pos++
+	return c == ',', c == ',' || c == closing
+}
+
+// key reads a key and the colon after it.
+func (d *decoder) key() (key string, ok bool) {
+	if d.next() != '"' {
+		return "", false
+	}
+	if key, ok = d.string(); !ok || d.next() != ':' {
+		return "", false
+	}
+	d.pos++
+	return key, true
+}
+
+func (d *decoder) structure(p *plan, to unsafe.Pointer, depth int) bool {
+	empty, ok := d.enter('{', '}')
+	var seen uint64
+	for more := !empty; ok && more; {
+		var key string
+		if key, ok = d.key(); !ok {
+			return false
+		}
+		switch i := p.find(key); {
+		case i >= 0:
+			ok = seen&(1<<i) == 0 && d.value(p.fields[i].plan, unsafe.Add(to, p.fields[i].offset), depth+1)
+			seen |= 1 << i
+		case i == noField:
+			ok = d.skip()
+		default:
+			return false
+		}
+		if !ok {
+			return false
+		}
+		more, ok = d.more('}')
+	}
+	return ok
+}
+
+// What find returns besides indexes of fields.
+const (
+	noField  = -1
+	notPlain = -2
+)
+
+// find returns the index of the field that a key is for: the one of this name, or else one whose name differs in case.
+func (p *plan) find(key string) int {
+	for i := range p.fields {
+		if p.fields[i].name == key {
+			return i
+		}
+	}
+	for i := range len(key) {
+		if key[i] >= utf8.RuneSelf {
+			return notPlain
+		}
+	}
+	for i := range p.fields {
+		if name := p.fields[i].name; len(name) == len(key) && strings.EqualFold(name, key) {
+			return i
+		}
+	}
+	return noField
+}
+
+// slice is how a slice is represented.
+type slice struct {
+	data     unsafe.Pointer
+	len, cap int
+}
+
+func (d *decoder) list(p *plan, to unsafe.Pointer, depth int) bool {
+	empty, ok := d.enter('[', ']')
+	s := (*slice)(to)
+	size := p.elem.typ.Size()
+	if empty {
+		*s = slice{data: reflect.MakeSlice(p.typ, 0, 0).UnsafePointer()}
+	}
+	for more := !empty; ok && more; {
+		if s.len == s.cap {
+			grown := reflect.MakeSlice(p.typ, s.len, max(2, 2*s.cap))
+			if s.len > 0 {
+				reflect.Copy(grown, p.at(to))
+			}
+			*s = slice{grown.UnsafePointer(), s.len, grown.Cap()}
+		}
+		s.len++
+		if !d.value(p.elem, unsafe.Add(s.data, uintptr(s.len-1)*size), depth+1) {
+			return false
+		}
+		more, ok = d.more(']')
+	}
+	return ok
+}
+
+// stringMap decodes a map whose values are strings, or Parts.
+func (d *decoder) stringMap(parts bool) (m map[string]string, ok bool) {
+	empty, ok := d.enter('{', '}')
+	m = map[string]string{}
+	for more := !empty; ok && more; {
+		var key, value string
+		if key, ok = d.key(); !ok {
+			return nil, false
+		}
+		switch c := d.next(); {
+		case parts:
+			value, ok = d.raw()
+		case c == 'n':
+			ok = d.literal("null")
+		default:
+			value, ok = d.string()
+		}
+		if !ok {
+			return nil, false
+		}
+		m[key] = value
+		more, ok = d.more('}')
+	}
+	return m, ok
+}
+
+func (d *decoder) mapping(p *plan, to unsafe.Pointer, depth int) bool {
+	empty, ok := d.enter('{', '}')
+	m := reflect.MakeMap(p.typ)
+	for more := !empty; ok && more; {
+		var key string
+		if key, ok = d.key(); !ok {
+			return false
+		}
+		value := reflect.New(p.elem.typ)
+		if !d.value(p.elem, value.UnsafePointer(), depth+1) {
+			return false
+		}
+		name := reflect.ValueOf(key)
+		if name.Type() != p.typ.Key() {
+			name = name.Convert(p.typ.Key())
+		}
+		m.SetMapIndex(name, value.Elem())
+		more, ok = d.more('}')
+	}
+	p.at(to).Set(m)
+	return ok
+}
+
+// any decodes a value of a type that nobody has said.
+func (d *decoder) any(depth int) (value any, ok bool) {
+	if depth > maxDepth {
+		return nil, false
+	}
+	switch c := d.next(); c {
+	case '{':
+		return d.anyMap(depth)
+	case '[':
+		return d.anyList(depth)
+	case '"':
+		return d.string()
+	case 't', 'f':
+		return c == 't', d.bool()
+	case 'n':
+		return nil, d.literal("null")
+	case 0:
+		return nil, false
+	default:
+		return d.number()
+	}
+}
+
+func (d *decoder) anyMap(depth int) (m map[string]any, ok bool) {
+	empty, ok := d.enter('{', '}')
+	m = map[string]any{}
+	for more := !empty; ok && more; {
+		var key string
+		if key, ok = d.key(); !ok {
+			return nil, false
+		}
+		if m[key], ok = d.any(depth + 1); !ok {
+			return nil, false
+		}
+		more, ok = d.more('}')
+	}
+	return m, ok
+}
+
+func (d *decoder) anyList(depth int) (list []any, ok bool) {
+	empty, ok := d.enter('[', ']')
+	list = []any{}
+	for more := !empty; ok && more; {
+		var item any
+		if item, ok = d.any(depth + 1); !ok {
+			return nil, false
+		}
+		list = append(list, item)
+		more, ok = d.more(']')
+	}
+	return list, ok
+}
+
+func (d *decoder) bool() bool { return d.literal("true") || d.literal("false") }
+
+func (d *decoder) literal(literal string) bool {
+	if !strings.HasPrefix(d.text[d.pos:], literal) {
+		return false
+	}
+	d.pos += len(literal)
+	return true
+}
+
+// whole reads a whole number that is written as such.
+func (d *decoder) whole() (n int64, ok bool) {
+	start := d.pos
+	negative := d.text[d.pos] == '-'
+	if negative {
+		d.pos++
+	}
+	digits := d.pos
+	for ; d.pos < len(d.text) && '0' <= d.text[d.pos] && d.text[d.pos] <= '9'; d.pos++ {
+		n = n*10 + int64(d.text[d.pos]-'0')
+	}
+	length := d.pos - digits
+	if length == 0 || length > 1 && d.text[digits] == '0' || d.pos < len(d.text) && strings.IndexByte(".eE", d.text[d.pos]) >= 0 {
+		return 0, false
+	}
+	if length > 18 { // it may be out of range
+		var err error
+		n, err = strconv.ParseInt(d.text[start:d.pos], 10, 64)
+		return n, err == nil
+	}
+	if negative {
+		n = -n
+	}
+	return n, true
+}
+
+// number reads a number.
+func (d *decoder) number() (n float64, ok bool) {
+	start := d.pos
+	if n, ok := d.whole(); ok && -1<<53 < n && n < 1<<53 && (n != 0 || d.text[start] != '-') {
+		return float64(n), true
+	}
+	d.pos = start
+	for d.pos < len(d.text) && strings.IndexByte("+-.0123456789eE", d.text[d.pos]) >= 0 {
+		d.pos++
+	}
+	text := d.text[start:d.pos]
+	if !json.Valid([]byte(text)) {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	return n, err == nil
+}
+
+// string reads a string.
+func (d *decoder) string() (s string, ok bool) {
+	if d.next() != '"' {
+		return "", false
+	}
+	start := d.pos + 1
+	end := plainEnd(d.text, start)
+	if end == len(d.text) || d.text[end] != '"' {
+		return d.unusual(start, end)
+	}
+	d.pos = end + 1
+	return d.text[start:end], true
+}
+
+// plainEnd returns the index of the first byte of text, from an index on, that does not stand for itself in a JSON string or
+// is not ASCII; the text's length if there is none. It looks at words of eight bytes.
+func plainEnd(text string, from int) int {
+	const (
+		ones = 0x0101010101010101
+		high = 0x8080808080808080
+	)
+	i := from
+	for ; i+8 <= len(text); i += 8 {
+		word := *(*uint64)(unsafe.Pointer(unsafe.StringData(text[i:])))
+		quote, backslash := word^'"'*ones, word^'\\'*ones
+		// A borrow reaches only into bytes after one that is looked for.
+		if found := (word | (word - ' '*ones) | (quote-ones)&^quote | (backslash-ones)&^backslash) & high; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; i < len(text); i++ {
+		if c := text[i]; c == '"' || c == '\\' || c < ' ' || c >= utf8.RuneSelf {
+			break
+		}
+	}
+	return i
+}
+
+// unusual reads a string that begins at start and is as it stands until it gets to an escape or a rune that is not ASCII.
+func (d *decoder) unusual(start, at int) (s string, ok bool) {
+	d.pos = start - 1
+	quoted, ok := d.raw()
+	if !ok {
+		return "", false
+	}
+	end := len(quoted) - 1
+	text := append(make([]byte, 0, end), quoted[1:at-start+1]...)
+	for i := at - start + 1; i < end; i++ {
+		c := quoted[i]
+		if c < ' ' {
+			return "", false
+		}
+		if c != '\\' {
+			text = append(text, c)
+			continue
+		}
+		i++
+		if plain := strings.IndexByte(`"\/bfnrt`, quoted[i]); plain >= 0 {
+			text = append(text, "\"\\/\b\f\n\r\t"[plain])
+			continue
+		}
+		r, err := strconv.ParseUint(quoted[i+1:min(i+5, end)], 16, 16)
+		if quoted[i] != 'u' || end < i+5 || err != nil || utf16.IsSurrogate(rune(r)) {
+			return "", false
+		}
+		text = utf8.AppendRune(text, rune(r))
+		i += 4
+	}
+	if !utf8.Valid(text) {
+		return "", false
+	}
+	return unsafe.String(unsafe.SliceData(text), len(text)), true
+}
+
+// raw reads a value as it stands.
+func (d *decoder) raw() (raw string, ok bool) {
+	d.next()
+	start := d.pos
+	ok = d.skip()
+	return d.text[start:d.pos], ok
+}
+
+// skip moves past a value.
+func (d *decoder) skip() bool {
+	switch d.next() {
+	case '"':
+		return d.skipString()
+	case '{', '[':
+		return d.skipNested()
+	}
+	start := d.pos
+	for d.pos < len(d.text) {
+		if c := d.text[d.pos]; c == ',' || c == '}' || c == ']' || c <= ' ' {
+			break
+		}
+		d.pos++
+	}
+	return d.pos > start
+}
+
+func (d *decoder) skipNested() bool {
+	for depth := 0; d.pos < len(d.text); {
+		c := d.text[d.pos]
+		if c == '"' {
+			if !d.skipString() {
+				return false
+			}
+			continue
+		}
+		d.pos++
+		switch c | ' ' { // brackets and braces are the same then
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (d *decoder) skipString() bool {
+	for i := d.pos + 1; ; {
+		i = plainEnd(d.text, i)
+		if i == len(d.text) {
+			return false
+		}
+		switch d.text[i] {
+		case '"':
+			d.pos = i + 1
+			return true
+		case '\\':
+			i++
+		}
+		i++
+		if i >= len(d.text) {
+			return false
+		}
+	}
+}
