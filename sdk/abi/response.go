@@ -3,6 +3,8 @@ package abi
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/wasmloop/wasmloop/sdk/internal/codec"
 )
 
 // The types of an Event, as Kubernetes has them.
@@ -92,6 +94,9 @@ func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Durat
 
 // String returns d as Go writes durations.
 func (d Duration) String() string { return time.Duration(d).String() }
+
+// AppendJSON appends the encoding of o to dst. Equal objects have equal encodings: keys are sorted.
+func (o Object) AppendJSON(dst []byte) ([]byte, error) { return codec.Append(dst, map[string]any(o)) }
 
 // metadata returns the string in the metadata of o that has this name, or "".
 func (o Object) metadata(name string) string {

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -87,7 +86,7 @@ func asNew(desired *unstructured.Unstructured) ([]byte, error) {
 	nameless := desired.DeepCopy()
 	nameless.SetName("")
 	nameless.SetGenerateName("try-")
-	body, err := json.Marshal(nameless.Object)
+	body, err := kube.AppendJSON(nil, nameless.Object)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode it: %w", err)
 	}

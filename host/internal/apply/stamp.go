@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 
@@ -58,21 +57,20 @@ const noHash = "00000000000000000000000000000000"
 
 // encode writes the child with its metadata first, so that fields can be added to it.
 func (s *stamped) encode(child *unstructured.Unstructured) error {
-	metadata, err := json.Marshal(child.Object["metadata"])
+	metadata, _ := child.Object["metadata"].(map[string]any)
+	body, err := kube.AppendJSON(append(s.body[:0], `{"metadata":`...), metadata)
 	if err != nil {
 		return fmt.Errorf("cannot encode its metadata: %w", err)
 	}
+	s.metadata = len(`{"metadata":{`)
 	rest := maps.Clone(child.Object)
 	delete(rest, "metadata")
-	encoded, err := json.Marshal(rest)
-	if err != nil {
+	end := len(body)
+	if body, err = kube.AppendJSON(body, rest); err != nil { // never empty: it has a kind
 		return fmt.Errorf("cannot encode it: %w", err)
 	}
-	s.body = append(s.body[:0], `{"metadata":{`...)
-	s.metadata = len(s.body)
-	s.body = append(s.body, metadata[1:]...) // never empty: it has a name
-	s.body = append(s.body, ',')
-	s.body = append(s.body, encoded[1:]...) // nor is this: it has a kind
+	body[end] = ',' // instead of its brace
+	s.body = body
 	s.fill()
 	return nil
 }

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -47,10 +46,10 @@ func (a *Applier) Status(ctx context.Context, object *kube.Object, status map[st
 func (a *Applier) writeStatus(ctx context.Context, object *kube.Object, fields fieldSet, status map[string]any, write kube.Write) (*kube.Object, error) {
 	patch := map[string]any{
 		"apiVersion": object.Kind.GroupVersion().String(), "kind": object.Kind.Kind, "status": status,
-		"metadata": map[string]any{"name": object.Name, "uid": object.UID},
+		"metadata": map[string]any{"name": object.Name, "uid": string(object.UID)},
 	}
 	dropEmptied(fields, patch)
-	body, err := json.Marshal(patch)
+	body, err := kube.AppendJSON(nil, patch)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode it: %w", err)
 	}

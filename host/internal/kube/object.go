@@ -117,6 +117,11 @@ func (o *Object) AppendHostState(dst []byte) []byte {
 	return append(dst, '\n')
 }
 
+// AppendJSON appends the encoding of a decoded object, or of a part of one, to dst. Equal ones have equal encodings.
+func AppendJSON(dst []byte, object map[string]any) ([]byte, error) {
+	return abi.Object(object).AppendJSON(dst)
+}
+
 // Decode returns the object decoded, as modules see it.
 func (o *Object) Decode() (map[string]any, error) {
 	var decoded map[string]any

@@ -3,7 +3,6 @@ package render
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,6 +32,8 @@ type cache struct {
 	kinds map[schema.GroupKind]*cached
 	// version is that of the last change that is shown.
 	version int64
+	// parsed are objects that were parsed since the last update, by what the server holds.
+	parsed sync.Map
 	// deleted is true if something was deleted since the garbage was collected last.
 	deleted bool
 }
@@ -85,9 +86,11 @@ func (c *cache) follow(kind schema.GroupVersionKind) (*cached, error) {
 		return of, nil
 	}
 	for name, raw := range of.raw {
-		if _, err := of.show(name, raw, kind); err != nil {
+		parsed, err := parse(raw, kind)
+		if err != nil {
 			return nil, err
 		}
+		of.show(name, parsed)
 	}
 	c.read[kind.GroupKind()] = kind
 	return of, nil
@@ -114,22 +117,22 @@ func (c *cache) update() (shown []change, err error) {
 		if gone {
 			next.object = next.old
 			of.forget(name)
-		} else if next.object, err = of.show(name, made.Object, version); err != nil {
-			return nil, err
+		} else {
+			if next.object, err = c.parse(made.Object, version); err != nil {
+				return nil, err
+			}
+			of.show(name, next.object)
 		}
 		if next.object != nil {
 			shown = append(shown, next)
 		}
 	}
 	c.server.Compact(c.version)
+	c.parsed.Clear()
 	return shown, nil
 }
 
-func (of *cached) show(name types.NamespacedName, raw Object, kind schema.GroupVersionKind) (*kube.Object, error) {
-	parsed, err := parse(raw, kind)
-	if err != nil {
-		return nil, err
-	}
+func (of *cached) show(name types.NamespacedName, parsed *kube.Object) {
 	of.forget(name)
 	of.objects[name] = parsed
 	for _, key := range reconcile.IndexKeys(parsed) {
@@ -138,7 +141,6 @@ func (of *cached) show(name types.NamespacedName, raw Object, kind schema.GroupV
 		}
 		of.index[key][name] = parsed
 	}
-	return parsed, nil
 }
 
 func (of *cached) forget(name types.NamespacedName) {
@@ -154,13 +156,25 @@ func (of *cached) forget(name types.NamespacedName) {
 	delete(of.objects, name)
 }
 
-// parse makes of an object what caches hold.
+// parse makes of an object what caches hold. Versions that were made since the last update are likely to be asked for twice:
+// by who has written them, and when they are shown.
+func (c *cache) parse(raw Object, kind schema.GroupVersionKind) (*kube.Object, error) {
+	if known, ok := c.parsed.Load(raw); ok && known.(*kube.Object).Kind == kind {
+		return known.(*kube.Object), nil
+	}
+	parsed, err := parse(raw, kind)
+	if err == nil {
+		c.parsed.Store(raw, parsed)
+	}
+	return parsed, err
+}
+
 func parse(raw Object, kind schema.GroupVersionKind) (*kube.Object, error) {
 	if raw.GroupVersionKind() != kind {
 		raw = &unstructured.Unstructured{Object: maps.Clone(raw.Object)}
 		raw.SetGroupVersionKind(kind)
 	}
-	encoded, err := json.Marshal(raw.Object)
+	encoded, err := kube.AppendJSON(nil, raw.Object)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,6 @@ type Cluster struct {
 	plan    *Plan
 	options Options
 	server  *apiserver.Server
-	client  *kube.Client
 	cache   *cache
 	now     time.Time
 
@@ -86,9 +85,6 @@ func (p *Plan) Start(ctx context.Context, options Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.client, err = p.kinds.clientOf(c.server); err != nil {
-		return nil, err
-	}
 	if err := c.load(ctx); err != nil {
 		return nil, err
 	}
@@ -112,7 +108,7 @@ func (c *Cluster) Restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	applier := apply.New(c.plan.entry.Name, c.cache, c.client, c.plan.applyOptions())
+	applier := apply.New(c.plan.entry.Name, c.cache, writer{c}, c.plan.applyOptions())
 	for _, controller := range controllers {
 		controller.Related.Reader, controller.Now = c.cache, func() time.Time { return c.now }
 		kind := controller.For.GroupVersionKind

@@ -137,11 +137,6 @@ func (k *kinds) place(ctx context.Context, objects []Object) (placed []Object, e
 	return placed, nil
 }
 
-// clientOf returns a client of a server that serves these kinds.
-func (k *kinds) clientOf(server *apiserver.Server) (*kube.Client, error) {
-	return kube.NewClient(server.Config(), &http.Client{Transport: server}, k.mapper)
-}
-
 // served returns a kind that is served.
 func (k *kinds) served(ctx context.Context, kind schema.GroupVersionKind) (reconcile.Kind, error) {
 	if found, known := k.known[kind]; known {

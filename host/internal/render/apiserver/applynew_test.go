@@ -56,7 +56,7 @@ func applyByManager(server *Server, request Request) (*unstructured.Unstructured
 	k := server.kinds[request.Kind]
 	w := &write{server: server, kind: k, request: &request}
 	answer, err := w.change(true, func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		merged, err := k.managers[""].Apply(live, request.Object.DeepCopy(), request.Manager, request.Force)
+		merged, err := k.managers[""].Apply(w.base(live), request.Object.DeepCopy(), request.Manager, request.Force)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +65,7 @@ func applyByManager(server *Server, request Request) (*unstructured.Unstructured
 			return nil, err
 		}
 		result := &unstructured.Unstructured{Object: decoded}
-		server.stampTimes(result, live)
+		server.stampTimes(result, w.base(live))
 		return result, nil
 	})
 	if err != nil {

@@ -125,18 +125,31 @@ func (s *Server) note(request *Request) {
 
 // perform carries out a request at once.
 func (s *Server) perform(ctx context.Context, request *Request) (*Answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := s.kinds[request.Kind]
-	if k == nil || request.Subresource != "" && (request.Subresource != "status" || !k.status) {
+	w := &write{server: s, ctx: ctx, kind: s.serving(request), request: request}
+	if w.kind == nil {
 		return nil, errUnknown
 	}
-	w := &write{server: s, ctx: ctx, kind: k, request: request}
+	if request.Verb == Apply && request.Manager != "" {
+		w.prepare()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	answer, err := w.answer()
 	if err != nil {
 		return nil, withStatus(err)
 	}
 	return answer, nil
+}
+
+// serving returns the kind that a request is for, nil if it is not served.
+func (s *Server) serving(request *Request) *kind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kinds[request.Kind]
+	if k == nil || request.Subresource != "" && (request.Subresource != "status" || !k.status) {
+		return nil
+	}
+	return k
 }
 
 func (w *write) answer() (*Answer, error) {

@@ -28,6 +28,14 @@ type write struct {
 	request *Request
 	// internal writes are the server's own: nobody is asked whether they are admitted.
 	internal bool
+	// prepared is what an apply makes of the object that was there before the server was locked.
+	prepared *prepared
+}
+
+// prepared is what comes of an apply to live, which is nil if there is no object.
+type prepared struct {
+	live, object *unstructured.Unstructured
+	err          error
 }
 
 func (w *write) resource() schema.GroupResource { return w.kind.resource.GroupResource() }
@@ -73,14 +81,15 @@ func (w *write) update() (*Answer, error) {
 			fmt.Errorf("precondition failed: UID in precondition: %v, UID in object meta: %v", uid, live.GetUID()))
 	}
 	return w.change(false, func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		return w.managed(live, object), nil
+		return w.managed(w.base(live), object), nil
 	})
 }
 
 // patch applies a merge or JSON patch.
 func (w *write) patch() (*Answer, error) {
 	return w.change(false, func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		before, err := json.Marshal(live.Object)
+		base := w.base(live)
+		before, err := json.Marshal(base.Object)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +111,7 @@ func (w *write) patch() (*Answer, error) {
 		if err != nil {
 			return nil, invalid(err)
 		}
-		return w.managed(live, &unstructured.Unstructured{Object: decoded}), nil
+		return w.managed(base, &unstructured.Unstructured{Object: decoded}), nil
 	})
 }
 
@@ -136,33 +145,62 @@ func (w *write) apply() (*Answer, error) {
 	}
 	mayCreate := w.request.Subresource == ""
 	return w.change(mayCreate, func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		merged, err := w.merge(live)
-		if err != nil {
-			return nil, err
+		if w.prepared != nil && w.prepared.live == live {
+			return w.prepared.object, w.prepared.err
 		}
-		object, err := w.kind.merged(merged.Object)
-		if err != nil {
-			return nil, err
-		}
-		result := &unstructured.Unstructured{Object: object}
-		w.server.stampTimes(result, live)
-		return result, nil
+		return w.applied(live)
 	})
 }
 
-// merge makes of live what an apply makes of it.
-func (w *write) merge(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	if w.existing() == nil {
+// prepare works an apply out before the server is locked, which takes the most of its time. Stored objects never change.
+func (w *write) prepare() {
+	w.server.mu.Lock()
+	live := w.existing()
+	w.server.mu.Unlock()
+	if live == nil && w.request.Subresource != "" {
+		return
+	}
+	w.prepared = &prepared{live: live}
+	w.prepared.object, w.prepared.err = w.applied(live)
+}
+
+// applied returns what an apply makes of live.
+func (w *write) applied(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	base := w.base(live)
+	merged, err := w.merge(live, base)
+	if err != nil {
+		return nil, err
+	}
+	object, err := w.kind.merged(merged.Object)
+	if err != nil {
+		return nil, err
+	}
+	result := &unstructured.Unstructured{Object: object}
+	w.server.stampTimes(result, base)
+	return result, nil
+}
+
+// merge makes of base, which is a copy of live or an empty object, what an apply makes of it.
+func (w *write) merge(live, base *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if live == nil {
 		if made := w.applyNew(); made != nil {
 			return made, nil
 		}
 	}
 	manager := w.kind.managers[w.request.Subresource]
-	merged, err := manager.Apply(live, w.request.Object.DeepCopy(), w.request.Manager, w.request.Force)
+	merged, err := manager.Apply(base, w.request.Object.DeepCopy(), w.request.Manager, w.request.Force)
 	if err != nil {
 		return nil, err
 	}
 	return merged.(*unstructured.Unstructured), nil
+}
+
+// base returns what a change of live begins with: a copy of it, or an empty object if there is none.
+func (w *write) base(live *unstructured.Unstructured) *unstructured.Unstructured {
+	if live == nil {
+		return w.kind.empty()
+	}
+	return w.kind.present(live).DeepCopy()
 }
 
 // change stores what mutate makes of an object, which may be made anew if there is none.
@@ -171,11 +209,7 @@ func (w *write) change(mayCreate bool, mutate func(live *unstructured.Unstructur
 	if live == nil && !mayCreate {
 		return nil, apierrors.NewNotFound(w.resource(), w.request.Name)
 	}
-	base := w.kind.empty()
-	if live != nil {
-		base = w.kind.present(live).DeepCopy()
-	}
-	object, err := mutate(base)
+	object, err := mutate(live)
 	if err != nil {
 		return nil, err
 	}
