@@ -58,6 +58,15 @@ func join(path, segment string) string {
 	return path + "." + segment
 }
 
+// Parse decodes one JSON document as strictly as a response. Whole numbers become int64 if they fit, others float64.
+func Parse(data []byte) (any, error) {
+	value, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return value, nil
+}
+
 // parse reads one JSON document, more strictly than encoding/json: a duplicate key, invalid UTF-8, half of a surrogate
 // pair, a number out of range and anything after the document's end are errors. Whole numbers, however they are
 // written, become int64 if they fit, others float64; so what was parsed encodes to what parses to the same.

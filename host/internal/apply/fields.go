@@ -1,13 +1,14 @@
 package apply
 
 import (
-	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
 // fieldSet is a set of fields as managedFields has it (fieldsV1): "f:NAME" for a field, `k:{...}` for the item of a list
@@ -120,16 +121,20 @@ func memberOf(value any, name string) (any, bool) {
 // names says whether a name in a list's set stands for item. Unless it has to exactly, a key that the item leaves to its
 // default does not speak against it.
 func names(name string, item any, exactly bool) bool {
-	var want any
 	if value, ok := strings.CutPrefix(name, "v:"); ok {
-		return json.Unmarshal([]byte(value), &want) == nil && sameScalar(item, want)
+		want, err := kube.DecodeJSON([]byte(value))
+		return err == nil && sameScalar(item, want)
 	}
 	encoded, ok := strings.CutPrefix(name, "k:")
 	object, isObject := item.(map[string]any)
-	if !ok || !isObject || json.Unmarshal([]byte(encoded), &want) != nil {
+	if !ok || !isObject {
 		return false
 	}
+	want, err := kube.DecodeJSON([]byte(encoded))
 	keys, _ := want.(map[string]any)
+	if err != nil {
+		return false
+	}
 	for key, want := range keys {
 		if got, there := object[key]; there && !sameScalar(got, want) || !there && exactly {
 			return false
@@ -188,12 +193,16 @@ func hasMembers(set fieldSet) bool {
 	return len(set) > 1 || len(set) == 1 && !itself
 }
 
-// sameScalar compares a value of an object with one that encoding/json decoded.
+// sameScalar compares two values. A number is one value, however it was decoded.
 func sameScalar(got, want any) bool {
-	if whole, ok := got.(int64); ok {
-		return float64(whole) == want
+	return asFloat(got) == asFloat(want)
+}
+
+func asFloat(value any) any {
+	if whole, ok := value.(int64); ok {
+		return float64(whole)
 	}
-	return got == want
+	return value
 }
 
 // contains says whether current has all that desired says. Lists whose items the set names by key are compared item by

@@ -87,10 +87,11 @@ func (o *Object) Manages(manager, subresource string) bool {
 // ManagedFields returns the fields that a manager owns by Apply through a subresource, as fieldsV1 has them; nil if there
 // are none.
 func (o *Object) ManagedFields(manager, subresource string) map[string]any {
-	var fields map[string]any
-	if json.Unmarshal(o.managedFields(manager, subresource), &fields) != nil {
+	value, err := DecodeJSON(o.managedFields(manager, subresource))
+	if err != nil {
 		return nil
 	}
+	fields, _ := value.(map[string]any)
 	return fields
 }
 
@@ -121,6 +122,9 @@ func (o *Object) AppendHostState(dst []byte) []byte {
 func AppendJSON(dst []byte, object map[string]any) ([]byte, error) {
 	return abi.Object(object).AppendJSON(dst)
 }
+
+// DecodeJSON decodes what an API server has written. Whole numbers become int64 if they fit, others float64.
+func DecodeJSON(encoded []byte) (any, error) { return abi.Parse(encoded) }
 
 // Decode returns the object decoded, as modules see it.
 func (o *Object) Decode() (map[string]any, error) {

@@ -138,12 +138,12 @@ func (b builtin) types() managedfields.TypeConverter {
 }
 
 func (b builtin) merged(object map[string]any) (map[string]any, error) {
-	decoded, _, err := b.decode(object)
+	decoded, _, err := b.decodeAs(object, false)
 	return decoded, err
 }
 
 func (b builtin) zero() map[string]any {
-	zero, _, err := b.roundTrip(map[string]any{})
+	zero, _, err := b.roundTrip(map[string]any{}, false)
 	if err != nil {
 		return map[string]any{}
 	}
@@ -151,7 +151,11 @@ func (b builtin) zero() map[string]any {
 }
 
 func (b builtin) decode(object map[string]any) (decoded map[string]any, unknown []string, err error) {
-	if decoded, unknown, err = b.roundTrip(object); err != nil {
+	return b.decodeAs(object, true)
+}
+
+func (b builtin) decodeAs(object map[string]any, track bool) (decoded map[string]any, unknown []string, err error) {
+	if decoded, unknown, err = b.roundTrip(object, track); err != nil {
 		return nil, nil, err
 	}
 	sent, _ := object["metadata"].(map[string]any)
@@ -164,13 +168,13 @@ func (b builtin) decode(object map[string]any) (decoded map[string]any, unknown 
 }
 
 // roundTrip passes an object through its Go type, which drops what is unknown or empty and writes quantities and times as
-// the API server does.
-func (b builtin) roundTrip(object map[string]any) (decoded map[string]any, unknown []string, err error) {
+// the API server does. What is unknown is returned if it is to be tracked.
+func (b builtin) roundTrip(object map[string]any, track bool) (decoded map[string]any, unknown []string, err error) {
 	typed, err := builtinScheme().New(b.gvk)
 	if err != nil {
 		return nil, nil, err
 	}
-	err = runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object, typed, true)
+	err = runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object, typed, track)
 	if strict, ok := runtime.AsStrictDecodingError(err); ok {
 		for _, each := range strict.Errors() {
 			unknown = append(unknown, strings.Trim(strings.TrimPrefix(each.Error(), "unknown field "), `"`))

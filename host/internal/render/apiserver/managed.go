@@ -16,7 +16,7 @@ func (w *write) managed(live, object *unstructured.Unstructured) *unstructured.U
 }
 
 // stampTimes puts the server's time where the field manager has put that of the machine: into the entries that are not
-// as they were.
+// as they were. live is nil if there was no object.
 func (s *Server) stampTimes(object, live *unstructured.Unstructured) {
 	now := s.options.Now().UTC().Format(time.RFC3339)
 	before := map[entryID]any{}
@@ -38,6 +38,9 @@ func idOf(entry map[string]any) entryID {
 }
 
 func managedEntries(object *unstructured.Unstructured) []map[string]any {
+	if object == nil {
+		return nil
+	}
 	metadata, _ := object.Object["metadata"].(map[string]any)
 	list, _ := metadata["managedFields"].([]any)
 	entries := make([]map[string]any, 0, len(list))

@@ -166,8 +166,7 @@ func (w *write) prepare() {
 
 // applied returns what an apply makes of live.
 func (w *write) applied(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	base := w.base(live)
-	merged, err := w.merge(live, base)
+	merged, err := w.merge(live)
 	if err != nil {
 		return nil, err
 	}
@@ -176,19 +175,19 @@ func (w *write) applied(live *unstructured.Unstructured) (*unstructured.Unstruct
 		return nil, err
 	}
 	result := &unstructured.Unstructured{Object: object}
-	w.server.stampTimes(result, base)
+	w.server.stampTimes(result, live)
 	return result, nil
 }
 
-// merge makes of base, which is a copy of live or an empty object, what an apply makes of it.
-func (w *write) merge(live, base *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+// merge makes of live, or of an empty object if there is none, what an apply makes of it.
+func (w *write) merge(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if live == nil {
 		if made := w.applyNew(); made != nil {
 			return made, nil
 		}
 	}
 	manager := w.kind.managers[w.request.Subresource]
-	merged, err := manager.Apply(base, w.request.Object.DeepCopy(), w.request.Manager, w.request.Force)
+	merged, err := manager.Apply(w.base(live), w.request.Object.DeepCopy(), w.request.Manager, w.request.Force)
 	if err != nil {
 		return nil, err
 	}
