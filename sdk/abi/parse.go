@@ -1,7 +1,6 @@
 package abi
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -74,7 +73,7 @@ func parse(data []byte) (any, *DecodeError) {
 	if !utf8.Valid(data) {
 		return nil, &DecodeError{Message: "not valid UTF-8"}
 	}
-	p := &parser{data: data}
+	p := &parser{data: string(data)}
 	value, err := p.value(0)
 	if err != nil {
 		return nil, err
@@ -85,8 +84,9 @@ func parse(data []byte) (any, *DecodeError) {
 	return value, nil
 }
 
+// parser reads a document. The strings that it returns are parts of it.
 type parser struct {
-	data []byte
+	data string
 	pos  int
 }
 
@@ -205,11 +205,11 @@ func (p *parser) string() (string, *DecodeError) {
 	return "", p.errorf("a string does not end")
 }
 
-func (p *parser) unquote(quoted []byte, escaped bool) (s string, err *DecodeError) {
+func (p *parser) unquote(quoted string, escaped bool) (s string, err *DecodeError) {
 	if !escaped {
-		return string(quoted[1 : len(quoted)-1]), nil
+		return quoted[1 : len(quoted)-1], nil
 	}
-	if json.Unmarshal(quoted, &s) != nil {
+	if json.Unmarshal([]byte(quoted), &s) != nil {
 		return "", p.errorf("a string with a bad escape ends")
 	}
 	if strings.ContainsRune(s, utf8.RuneError) && loneSurrogate(quoted) {
@@ -220,7 +220,7 @@ func (p *parser) unquote(quoted []byte, escaped bool) (s string, err *DecodeErro
 
 // loneSurrogate tells whether the valid JSON string has an escape that is half of a surrogate pair. encoding/json would
 // silently replace it.
-func loneSurrogate(quoted []byte) bool {
+func loneSurrogate(quoted string) bool {
 	for i := 0; i < len(quoted); i++ {
 		if quoted[i] != '\\' {
 			continue
@@ -239,11 +239,11 @@ func loneSurrogate(quoted []byte) bool {
 }
 
 // escapedRune returns the rune of the \u escape that text begins with, or -1.
-func escapedRune(text []byte) rune {
+func escapedRune(text string) rune {
 	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
 		return -1
 	}
-	r, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	r, err := strconv.ParseUint(text[2:6], 16, 16)
 	if err != nil {
 		return -1
 	}
@@ -256,13 +256,13 @@ func (p *parser) number() (any, *DecodeError) {
 		p.pos++
 	}
 	text := p.data[start:p.pos]
-	if !json.Valid(text) {
+	if !json.Valid([]byte(text)) {
 		return nil, p.errorf("bad number %q", text)
 	}
-	if whole, err := strconv.ParseInt(string(text), 10, 64); err == nil {
+	if whole, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return whole, nil
 	}
-	number, err := strconv.ParseFloat(string(text), 64)
+	number, err := strconv.ParseFloat(text, 64)
 	if err != nil {
 		return nil, p.errorf("number %q is out of range", text)
 	}
@@ -274,13 +274,13 @@ func (p *parser) number() (any, *DecodeError) {
 
 func (p *parser) literal() (any, *DecodeError) {
 	switch rest := p.data[p.pos:]; {
-	case bytes.HasPrefix(rest, []byte("true")):
+	case strings.HasPrefix(rest, "true"):
 		p.pos += len("true")
 		return true, nil
-	case bytes.HasPrefix(rest, []byte("false")):
+	case strings.HasPrefix(rest, "false"):
 		p.pos += len("false")
 		return false, nil
-	case bytes.HasPrefix(rest, []byte("null")):
+	case strings.HasPrefix(rest, "null"):
 		p.pos += len("null")
 		return nil, nil
 	}

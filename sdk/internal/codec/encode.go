@@ -193,6 +193,22 @@ func (e *encoder) anyMap(m map[string]any, depth int) bool {
 	return e.write("}")
 }
 
+func (e *encoder) anyList(list []any, depth int) bool {
+	if list == nil {
+		return e.write("null")
+	}
+	e.write("[")
+	for i, item := range list {
+		if i > 0 {
+			e.write(",")
+		}
+		if !e.any(item, depth+1) {
+			return false
+		}
+	}
+	return e.write("]")
+}
+
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for key := range m {
@@ -241,8 +257,14 @@ func (e *encoder) any(value any, depth int) bool {
 	case map[string]any:
 		return e.anyMap(v, depth)
 	case []any:
-		return e.list(anyList, (*slice)(unsafe.Pointer(&v)), depth)
+		return e.anyList(v, depth)
+	default:
+		return e.other(value, depth)
 	}
+}
+
+// other encodes a value of a type that has a plan.
+func (e *encoder) other(value any, depth int) bool {
 	p := planOf(reflect.TypeOf(value))
 	held := (*eface)(unsafe.Pointer(&value))
 	switch kind := p.typ.Kind(); {
@@ -258,8 +280,6 @@ func (e *encoder) any(value any, depth int) bool {
 
 // eface is how an empty interface is represented: data is a pointer or map that is in it, or where what else is in it is.
 type eface struct{ typ, data unsafe.Pointer }
-
-var anyList = planOf(reflect.TypeFor[[]any]())
 
 // string writes a string.
 func (e *encoder) string(s string) bool {
