@@ -28,7 +28,7 @@ type kind struct {
 	name   validation.ValidateNameFunc
 	model
 	managers map[string]*managedfields.FieldManager // by subresource
-	filter   fieldpath.Filter                       // what appliers of the object itself can own; nil: all
+	filters  map[string]fieldpath.Filter            // what appliers can own, by subresource; nil: all
 }
 
 // model is what a kind's schema says.
@@ -60,12 +60,13 @@ func (k *kind) complete() error {
 		k.managers[""], err = k.manager("", nil)
 		return err
 	}
-	k.filter = fieldpath.NewExcludeSetFilter(status)
-	if k.managers[""], err = k.manager("", k.filter); err != nil {
-		return err
+	k.filters = map[string]fieldpath.Filter{"": fieldpath.NewExcludeSetFilter(status), "status": fieldpath.NewExcludeSetFilter(others)}
+	for subresource, filter := range k.filters {
+		if k.managers[subresource], err = k.manager(subresource, filter); err != nil {
+			return err
+		}
 	}
-	k.managers["status"], err = k.manager("status", fieldpath.NewExcludeSetFilter(others))
-	return err
+	return nil
 }
 
 // manager returns a field manager. The fields that the filter takes away are nobody's.

@@ -181,10 +181,8 @@ func (w *write) applied(live *unstructured.Unstructured) (*unstructured.Unstruct
 
 // merge makes of live, or of an empty object if there is none, what an apply makes of it.
 func (w *write) merge(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	if live == nil {
-		if made := w.applyNew(); made != nil {
-			return made, nil
-		}
+	if made := w.applyAtOnce(live); made != nil {
+		return made, nil
 	}
 	manager := w.kind.managers[w.request.Subresource]
 	merged, err := manager.Apply(w.base(live), w.request.Object.DeepCopy(), w.request.Manager, w.request.Force)
@@ -192,6 +190,17 @@ func (w *write) merge(live *unstructured.Unstructured) (*unstructured.Unstructur
 		return nil, err
 	}
 	return merged.(*unstructured.Unstructured), nil
+}
+
+func (w *write) applyAtOnce(live *unstructured.Unstructured) *unstructured.Unstructured {
+	switch {
+	case live == nil:
+		return w.applyNew()
+	case w.request.Subresource == "status":
+		return w.applyStatus(live)
+	default:
+		return nil
+	}
 }
 
 // base returns what a change of live begins with: a copy of it, or an empty object if there is none.

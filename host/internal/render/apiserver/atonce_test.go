@@ -1,0 +1,169 @@
+package apiserver
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// applied are objects as clients apply them. What comes of them is the same whichever way it is found out.
+var applied = map[string]string{
+	"a built-in kind":              `{apiVersion: v1, kind: ConfigMap, metadata: {name: o, namespace: default, labels: {app: o}}, data: {a: "1", b: ""}}`,
+	"lists with keys":              `{apiVersion: apps/v1, kind: Deployment, metadata: {name: o, namespace: default}, spec: {replicas: 2, selector: {matchLabels: {app: o}}, template: {metadata: {labels: {app: o}}, spec: {containers: [{name: c, image: i, ports: [{containerPort: 80}, {containerPort: 81, protocol: UDP}], env: [{name: A, value: b}, {name: B, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], resources: {requests: {cpu: 500m, memory: 1Gi}}}]}}}}`,
+	"a custom kind":                `{apiVersion: test.dev/v1, kind: Widget, metadata: {name: o, namespace: default, annotations: {a: b}}, spec: {size: 1, list: [1, 2], empty: {}}}`,
+	"a kind with one field more":   `{apiVersion: v1, kind: Service, metadata: {name: o, namespace: default}, spec: {selector: {app: o}, ports: [{name: http, port: 80, targetPort: http}]}}`,
+	"status of one who may not":    `{apiVersion: test.dev/v1, kind: Widget, metadata: {name: o, namespace: default}, spec: {size: 1}, status: {conditions: [{observedGeneration: 1}]}}`,
+	"nothing that anybody owns":    `{apiVersion: v1, kind: ConfigMap, metadata: {name: o, namespace: default}}`,
+	"nulls":                        `{apiVersion: v1, kind: ConfigMap, metadata: {name: o, namespace: default, labels: null}, data: {a: null}}`,
+	"nulls of a custom kind":       `{apiVersion: test.dev/v1, kind: Widget, metadata: {name: o, namespace: default}, spec: {size: null}}`,
+	"a version that creates only":  `{apiVersion: v1, kind: ConfigMap, metadata: {name: o, namespace: default, resourceVersion: "1"}, data: {a: "1"}}`,
+	"metadata of all sorts":        `{apiVersion: v1, kind: ConfigMap, metadata: {name: o, namespace: default, creationTimestamp: null, generation: 7, finalizers: [a.b/c], ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: p, uid: u, controller: true}]}}`,
+	"an unknown field":             `{apiVersion: v1, kind: ConfigMap, metadata: {name: o, namespace: default}, unheard: of}`,
+	"a wrong type":                 `{apiVersion: v1, kind: ConfigMap, metadata: {name: o, namespace: default}, data: [a]}`,
+	"a key of a list that is lost": `{apiVersion: v1, kind: Service, metadata: {name: o, namespace: default}, spec: {ports: [{name: http}]}}`,
+	"the same key twice":           `{apiVersion: v1, kind: Service, metadata: {name: o, namespace: default}, spec: {ports: [{port: 80}, {port: 80}]}}`,
+	"a secret":                     `{apiVersion: v1, kind: Secret, metadata: {name: o, namespace: default}, stringData: {a: b}, data: {c: ZA==}}`,
+	"a cluster-scoped kind":        `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: o}, rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]}`,
+	"another version":              `{apiVersion: test.dev/v2, kind: Widget, metadata: {name: o, namespace: default}, spec: {size: 1}}`,
+	"entries of managers":          `{apiVersion: v1, kind: ConfigMap, metadata: {name: o, namespace: default, managedFields: [{manager: m, operation: Apply}]}}`,
+}
+
+// TestApplyNew holds what creates an object at once against Kubernetes' field manager.
+func TestApplyNew(t *testing.T) {
+	for name, text := range applied {
+		t.Run(name, func(t *testing.T) {
+			sent := object(t, text)
+			request := Request{Verb: Apply, Kind: sent.GroupVersionKind(), NamespacedName: nameOf(sent), Object: sent, Manager: "m"}
+			got, gotErr := newServer(t, Options{}).Do(t.Context(), request)
+			server := newServer(t, Options{})
+			want, wantErr := applyByManager(server, request)
+			if diff := cmp.Diff(messageOf(wantErr), messageOf(gotErr)); diff != "" {
+				t.Fatalf("errors: -field manager +at once:\n%s", diff)
+			}
+			if wantErr != nil {
+				return
+			}
+			if diff := cmp.Diff(want.Object, got.Object.Object); diff != "" {
+				t.Errorf("-field manager +at once:\n%s", diff)
+			}
+		})
+	}
+}
+
+// statuses are statuses that are applied one after the other, each by the manager of its name or by "m".
+var statuses = map[string][]string{
+	"a first one":           {`{a: 1, b: {c: d}}`},
+	"another value":         {`{a: 1}`, `{a: 2}`},
+	"fields come and go":    {`{a: 1, b: {c: d, e: f}}`, `{b: {e: f}, g: true}`, `{h: [1, 2]}`},
+	"the same":              {`{a: 1}`, `{a: 1}`},
+	"emptied":               {`{a: {b: c}, d: [1]}`, `{a: {}, d: []}`},
+	"nothing":               {`{}`, `{a: 1}`, `{}`},
+	"null":                  {`{a: null}`, `{a: 1}`, `{a: null}`},
+	"conditions":            {`{conditions: [{type: A, status: "True"}, {type: B, status: "False"}]}`, `{conditions: [{type: A, status: "False"}, {type: B, status: "False"}]}`},
+	"conditions in order":   {`{conditions: [{type: A}, {type: B}, {type: C}]}`, `{conditions: [{type: C}, {type: A}]}`, `{conditions: [{type: B}, {type: A}, {type: D}, {type: C}]}`},
+	"by two managers":       {`{a: 1}`, `{manager: n, b: 1}`, `{a: 2}`, `{manager: n, a: 3}`},
+	"taken over":            {`{manager: n, a: 1}`, `{a: 1, b: 2}`, `{a: 1}`},
+	"wrong type":            {`{phase: 1}`, `{phase: p}`, `{phase: [1]}`},
+	"a list's key is lost":  {`{conditions: [{type: A}]}`, `{conditions: [{status: "True"}]}`},
+	"a list's key is twice": {`{conditions: [{type: A}]}`, `{conditions: [{type: A}, {type: A}]}`},
+	"an unknown field":      {`{phase: p}`, `{unheard: {of: 1}}`},
+	"not one object":        {`{a: 1}`, `[1]`},
+}
+
+// TestApplyStatus holds statuses that are applied at once against Kubernetes' field manager.
+func TestApplyStatus(t *testing.T) {
+	for name, each := range statuses {
+		for _, kind := range []string{"{apiVersion: test.dev/v1, kind: Widget", "{apiVersion: test.dev/v2, kind: Widget", "{apiVersion: v1, kind: Namespace", "{apiVersion: apps/v1, kind: Deployment"} {
+			t.Run(name+" of "+kind[1:], func(t *testing.T) {
+				atOnce, byManager := newServer(t, Options{}), newServer(t, Options{})
+				for _, server := range []*Server{atOnce, byManager} {
+					made := object(t, kind+`, metadata: {name: o, namespace: default}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}}}}`)
+					if _, err := server.Do(t.Context(), Request{Verb: Create, Kind: made.GroupVersionKind(), NamespacedName: nameOf(made), Object: made, Manager: "creator"}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for i, status := range each {
+					applyStatusTo(t, atOnce, byManager, fmt.Sprintf("%s, metadata: {name: o, namespace: default}, status: %s}", kind, status), i)
+				}
+			})
+		}
+	}
+}
+
+// applyStatusTo applies a status in both ways and compares what comes of it.
+func applyStatusTo(t *testing.T, atOnce, byManager *Server, text string, step int) {
+	t.Helper()
+	sent := object(t, text)
+	request := Request{
+		Verb: Apply, Kind: sent.GroupVersionKind(), NamespacedName: nameOf(sent), Object: sent, Manager: "m", Subresource: "status", Force: true,
+	}
+	if status, ok := sent.Object["status"].(map[string]any); ok && status["manager"] != nil {
+		request.Manager = "n"
+		delete(status, "manager")
+	}
+	got, gotErr := atOnce.Do(t.Context(), request)
+	want, wantErr := applyByManager(byManager, request)
+	if apierrors.ReasonForError(wantErr) != apierrors.ReasonForError(gotErr) { // which of two mistakes it names is left to chance
+		t.Fatalf("step %d: by the field manager: %v, at once: %v", step, wantErr, gotErr)
+	}
+	if wantErr != nil {
+		return
+	}
+	if diff := cmp.Diff(want.Object, got.Object.Object); diff != "" {
+		t.Errorf("step %d: -field manager +at once:\n%s", step, diff)
+	}
+}
+
+// What is said of most statuses is worked out at once, or nothing would be gained.
+func TestStatusesAreAppliedAtOnce(t *testing.T) {
+	server := newServer(t, Options{})
+	made := object(t, `{apiVersion: test.dev/v1, kind: Widget, metadata: {name: o, namespace: default}}`)
+	create := Request{Verb: Create, Kind: made.GroupVersionKind(), NamespacedName: nameOf(made), Object: made, Manager: "creator"}
+	if _, err := server.Do(t.Context(), create); err != nil {
+		t.Fatal(err)
+	}
+	for _, generation := range []string{"1", "2"} {
+		sent := object(t, `{apiVersion: test.dev/v1, kind: Widget, metadata: {name: o}, status: {conditions: [{observedGeneration: `+generation+`}]}}`)
+		request := Request{Verb: Apply, Kind: sent.GroupVersionKind(), NamespacedName: nameOf(made), Object: sent, Manager: "m", Subresource: "status"}
+		w := &write{server: server, kind: server.kinds[request.Kind], request: &request}
+		if w.applyAtOnce(w.existing()) == nil {
+			t.Errorf("generation %s is left to the field manager", generation)
+		}
+		if _, err := server.Do(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// applyByManager creates an object by means of the field manager alone.
+func applyByManager(server *Server, request Request) (*unstructured.Unstructured, error) {
+	k := server.kinds[request.Kind]
+	w := &write{server: server, kind: k, request: &request}
+	answer, err := w.change(request.Subresource == "", func(live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		merged, err := k.managers[request.Subresource].Apply(w.base(live), request.Object.DeepCopy(), request.Manager, request.Force)
+		if err != nil {
+			return nil, err
+		}
+		decoded, err := k.merged(merged.(*unstructured.Unstructured).Object)
+		if err != nil {
+			return nil, err
+		}
+		result := &unstructured.Unstructured{Object: decoded}
+		server.stampTimes(result, w.base(live))
+		return result, nil
+	})
+	if err != nil {
+		return nil, withStatus(err)
+	}
+	return answer.Object, nil
+}
+
+func messageOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
