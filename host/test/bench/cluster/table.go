@@ -29,7 +29,7 @@ type row struct {
 // Why targets are missed that are. host/RATIONALE.md has the figures.
 const (
 	whyRate   = "the cores are shared with the control plane, whose CPU time per object is above: server-side apply costs it more than create and update"
-	whyCPU    = "a third is the guest's: a Go module's two calls per object; the rest is that of native, over JSON instead of protobuf"
+	whyCPU    = "a fifth is the guest's, two calls of a Go module per object; the rest is that of native, over JSON instead of protobuf"
 	whyStart  = "loading the module takes 120 to 190 ms whatever the number of objects"
 	whySlow   = "the module's call, and an apply that takes the API server longer than an update"
 	whyMemory = "a Go module's machine code takes 14 MiB, what wazero keeps of the module 6 MiB, and the host's own program 10 MiB more than native's"

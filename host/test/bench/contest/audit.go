@@ -26,7 +26,8 @@ type AuditLog struct {
 // Mark has only requests counted that come from now on.
 func (a *AuditLog) Mark() { a.since = time.Now() }
 
-// Requests are numbers of requests by verb, other than lists and watches. Those of events are left out.
+// Requests are numbers of requests by verb, other than lists and watches. Those of events are left out, and so are reviews of
+// rights, which are created and change nothing.
 type Requests map[string]float64
 
 // Writes returns how many of the requests are writes.
@@ -61,7 +62,7 @@ func (a *AuditLog) Count() (Requests, error) {
 			return nil, err
 		}
 		if !strings.HasPrefix(event.UserAgent, a.agent) || event.RequestReceivedTimestamp.Before(a.since) ||
-			event.ObjectRef == nil || event.ObjectRef.Resource == "events" {
+			event.ObjectRef == nil || event.ObjectRef.Resource == "events" || strings.HasSuffix(event.ObjectRef.Resource, "accessreviews") {
 			continue
 		}
 		if event.Verb != "list" && event.Verb != "watch" {
