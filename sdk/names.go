@@ -81,7 +81,7 @@ func MergeLabels(sets ...map[string]string) map[string]string {
 // makes pods roll when what they mount changes. It is no protection against someone who looks for collisions.
 func Hash(value any) string {
 	data, err := codec.Append(nil, value)
-	if err == nil && bytes.ContainsAny(data, "<>&") {
+	if err == nil && bytes.ContainsAny(data, "<>&\u2028\u2029") {
 		data, err = json.Marshal(value) // which escapes them
 	}
 	if err != nil {

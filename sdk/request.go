@@ -65,18 +65,31 @@ func decodeRequest[T any](data []byte) (*Request[T], error) {
 	return req, nil
 }
 
-// decodeMeta decodes the little of an object that is the same in all kinds.
-func decodeMeta(data codec.Part) (Meta, error) {
-	object, err := codec.Decode[struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
-		Metadata   Meta   `json:"metadata"`
-	}](data)
+// decodeMeta decodes the little of an object that is the same in all kinds. Other fields may have names that differ from those
+// only in case.
+func decodeMeta(data codec.Part) (meta Meta, err error) {
+	object, err := codec.Decode[map[string]codec.Part](data)
+	if err == nil && object["metadata"] != "" {
+		meta, err = codec.Decode[Meta](object["metadata"])
+	}
+	if err == nil {
+		meta.APIVersion, err = decodeString(object["apiVersion"])
+	}
+	if err == nil {
+		meta.Kind, err = decodeString(object["kind"])
+	}
 	if err != nil {
 		return Meta{}, Terminalf("cannot decode the object's metadata: %w", err)
 	}
-	object.Metadata.APIVersion, object.Metadata.Kind = object.APIVersion, object.Kind
-	return object.Metadata, nil
+	return meta, nil
+}
+
+// decodeString decodes a string that may not be there.
+func decodeString(data codec.Part) (string, error) {
+	if data == "" {
+		return "", nil
+	}
+	return codec.Decode[string](data)
 }
 
 // decode decodes an object. Its error is terminal: the same bytes will not fit the type the next time either.

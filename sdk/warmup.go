@@ -8,7 +8,8 @@ var warmUps [][]byte
 //
 // The host starts a module once and gives each call a copy of what it is then. What a Go program does only the first
 // time, above all that it looks at each type that it decodes, would otherwise be done anew in every call, which makes a call
-// ten times slower. The answers are thrown away. Test the requests with sdktest.WarmUp.
+// ten times slower. The answers are thrown away. The requests must not be changed
+// afterwards. Test the requests with sdktest.WarmUp.
 func WarmUp(requests ...[]byte) {
 	warmUps = append(warmUps, requests...)
 	warmUp(requests)

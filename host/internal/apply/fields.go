@@ -193,9 +193,9 @@ func hasMembers(set fieldSet) bool {
 	return len(set) > 1 || len(set) == 1 && !itself
 }
 
-// sameScalar compares two values. A number is one value, however it was decoded.
+// sameScalar compares two values. A number is one value, however it was decoded. Items of a set may be objects, too.
 func sameScalar(got, want any) bool {
-	return asFloat(got) == asFloat(want)
+	return reflect.DeepEqual(asFloat(got), asFloat(want))
 }
 
 func asFloat(value any) any {

@@ -43,6 +43,8 @@ func TestCovers(t *testing.T) {
 		"set item with escapes":  {"one value has several encodings", `{"f:l":{"v:\"<&>\"":{},"v:\"\\u003c\"":{}}}`, `{"l":["<&>","<"]}`, true},
 		"set of numbers":         {"a number is one value, however it was decoded", `{"f:l":{"v:1":{},"v:2.5":{}}}`, `{"l":[1,2.5]}`, true},
 		"set of booleans":        {"any scalar may be in a set", `{"f:l":{"v:true":{}}}`, `{"l":[true]}`, true},
+		"set of objects":         {"an item is named by all of it", `{"f:l":{"v:{\"a\":1}":{}}}`, `{"l":[{"a":1}]}`, true},
+		"set of other objects":   {"it is another item", `{"f:l":{"v:{\"a\":1}":{}}}`, `{"l":[{"a":2}]}`, false},
 		"two items, one default": {"the one that gives all keys takes its own", `{"f:l":{"k:{\"n\":1,\"p\":\"T\"}":{"f:n":{},"f:x":{}},"k:{\"n\":1,\"p\":\"U\"}":{"f:n":{},"f:p":{}}}}`, `{"l":[{"n":1,"x":0},{"n":1,"p":"U"}]}`, true},
 		"the one with the default taken": {
 			"what is left is the other one's, though its keys do not contradict",

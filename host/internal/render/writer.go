@@ -2,7 +2,9 @@ package render
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,8 +54,14 @@ func (w writer) Delete(ctx context.Context, object *kube.Object) error {
 }
 
 func (w writer) do(ctx context.Context, id kube.ID, request *apiserver.Request) (*kube.Object, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	request.Kind, request.NamespacedName = id.GroupVersionKind, id.NamespacedName
 	answer, err := w.cluster.server.Do(ctx, *request)
+	if status := apierrors.APIStatus(nil); err != nil && !errors.As(err, &status) {
+		err = &url.Error{Op: string(request.Verb), URL: id.String(), Err: err} // as when a connection breaks
+	}
 	if err != nil {
 		return nil, err
 	}

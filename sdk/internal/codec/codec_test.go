@@ -93,6 +93,10 @@ type pointerMethods struct{ Text string }
 
 func (p *pointerMethods) MarshalJSON() ([]byte, error) { return json.Marshal("&" + p.Text) }
 
+type nilMethods struct{}
+
+func (*nilMethods) MarshalJSON() ([]byte, error) { return []byte(`"nil"`), nil }
+
 type textMethods struct{ text string }
 
 func (t textMethods) MarshalText() ([]byte, error) { return []byte("text:" + t.text), nil }
@@ -113,7 +117,36 @@ type methods struct {
 	Pointer  pointerMethods            `json:"pointer"`
 }
 
+// odd has what encoding/json treats in ways of its own.
+type odd struct {
+	Number   json.Number            `json:"number"`
+	Numbers  map[string]json.Number `json:"numbers,omitempty"`
+	Since    *time.Time             `json:"since,omitzero"`
+	Func     func()                 `json:"func,omitempty"`
+	Chan     chan int               `json:"chan,omitempty"`
+	Unnamed  struct{ time.Time }    `json:"unnamed"`
+	Unnameds []struct{ ownMethods } `json:"unnameds,omitempty"`
+}
+
+// odder has what can be encoded of that.
+type odder struct {
+	Number   json.Number             `json:"number"`
+	Numbers  map[string]json.Number  `json:"numbers,omitempty"`
+	Since    *time.Time              `json:"since,omitzero"`
+	Marshal  json.Marshaler          `json:"marshal"`
+	Deleted  string                  "json:\"a\x7fb\""
+	Unnamed  struct{ time.Time }     `json:"unnamed"`
+	Named    namedPointer            `json:"named,omitempty"`
+	Names    []namedPointer          `json:"names,omitempty"`
+	Unnameds []struct{ textMethods } `json:"unnameds,omitempty"`
+}
+
+type namedPointer *ownMethods
+
 var documents = []string{
+	`{"number":12,"numbers":{"a":1.5}}`, `{"number":"12"}`, `{"number":"abc"}`, `{"number":null,"numbers":{"a":null}}`, `{"since":"0001-01-01T00:00:00Z"}`,
+	`{"unnamed":"2020-01-01T00:00:00Z"}`, `{"unnamed":{"Time":"2020-01-01T00:00:00Z"}}`, `{"unnameds":["a"]}`, `{"unnameds":[{"Text":"a"}]}`,
+	`{"named":{"Text":"a"}}`, `{"named":"a"}`, `{"names":["a",null]}`, "{\"a\x7fb\":\"x\"}", `{"Deleted":"x"}`, `{"marshal":null}`, `{"marshal":1}`,
 	`{}`, `null`, `[]`, `""`, `1`, ` { } `, `{"kind":"a","name":"b"}`, `{"KIND":"a","untagged":"x","Untagged":"y"}`,
 	`{"kind":"a","kind":"b"}`, `{"inner":{"a":"x"},"inner":{"b":1}}`, `{"int":1,"int32":-2,"int64":9223372036854775807}`,
 	`{"int32":2147483648}`, `{"int64":-9223372036854775808,"int":1e3}`, `{"int":1.5}`, `{"int":-0,"any":-0}`, `{"int":01}`,
@@ -177,6 +210,8 @@ func decodeAll(t *testing.T, document string) {
 	decodeBoth[promoted](t, document)
 	decodeBoth[asString](t, document)
 	decodeBoth[methods](t, document)
+	decodeBoth[odd](t, document)
+	decodeBoth[odder](t, document)
 	decodeBoth[any](t, document)
 	decodeBoth[map[string]any](t, document)
 	decodeBoth[map[string]string](t, document)
@@ -270,6 +305,12 @@ func TestValues(t *testing.T) {
 		map[textMethods]int{{"v"}: 1},
 		map[string]json.Marshaler{"x": ownMethods{"w"}, "y": nil},
 		time.Unix(0, 0).UTC(),
+		json.Number("1.50"),
+		map[string]any{"a": json.Number("")},
+		json.Number("x"),
+		odd{},
+		odder{Since: &time.Time{}},
+		odder{Marshal: (*nilMethods)(nil)},
 		map[bool]int(nil),
 		map[string]func(){"nil": nil},
 		word("w"),
@@ -288,6 +329,7 @@ func TestValues(t *testing.T) {
 func TestDeepDocuments(t *testing.T) {
 	for _, depth := range []int{maxDepth - 1, maxDepth, maxDepth + 1, 9_999, 10_001} {
 		decodeBoth[any](t, strings.Repeat("[", depth)+strings.Repeat("]", depth))
+		decodeBoth[struct{}](t, `{"x":`+strings.Repeat("[", depth)+strings.Repeat("]", depth)+"}")
 		decodeBoth[everything](t, strings.Repeat(`{"recursive":`, depth)+"{}"+strings.Repeat("}", depth))
 	}
 }

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"math/bits"
 	"reflect"
@@ -29,7 +30,7 @@ func Text(document []byte) Part {
 }
 
 // Decode decodes a JSON document as a T, as json.Unmarshal does into a T that is zero. The document is one that an encoder
-// has written: in what T does not have, mistakes are not looked for. The result's strings are parts of the document.
+// has written: in what T does not have, or keeps as it stands, mistakes are not looked for. The result's strings are parts of the document.
 func Decode[T any](document Part) (value T, err error) {
 	d := decoder{text: string(document)}
 	if d.value(planOf(reflect.TypeFor[T]()), unsafe.Pointer(&value), 0) && d.next() == 0 && d.pos == len(d.text) {
@@ -101,6 +102,8 @@ func (d *decoder) value(p *plan, to unsafe.Pointer, depth int) bool {
 		v, ok := d.any(depth)
 		*(*any)(to) = v
 		return ok
+	case opLeave:
+		return false
 	default:
 		return d.other(p, to)
 	}
@@ -109,7 +112,7 @@ func (d *decoder) value(p *plan, to unsafe.Pointer, depth int) bool {
 // skipsNull tells whether null leaves a value as it is.
 func (o op) skipsNull() bool {
 	switch o {
-	case opMethods, opOther, opRaw, opPart:
+	case opMethods, opOther, opLeave, opRaw, opPart:
 		return false
 	default:
 		return true
@@ -432,6 +435,9 @@ func (d *decoder) string() (s string, ok bool) {
 	return d.text[start:end], true
 }
 
+// bigEndian is true if the first byte of a word is its highest.
+var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
+
 // plainEnd returns the index of the first byte of text, from an index on, that does not stand for itself in a JSON string or
 // is not ASCII; the text's length if there is none. It looks at words of eight bytes.
 func plainEnd(text string, from int) int {
@@ -442,6 +448,9 @@ func plainEnd(text string, from int) int {
 	i := from
 	for ; i+8 <= len(text); i += 8 {
 		word := *(*uint64)(unsafe.Pointer(unsafe.StringData(text[i:])))
+		if bigEndian {
+			word = bits.ReverseBytes64(word)
+		}
 		quote, backslash := word^'"'*ones, word^'\\'*ones
 		// A borrow reaches only into bytes after one that is looked for.
 		if found := (word | (word - ' '*ones) | (quote-ones)&^quote | (backslash-ones)&^backslash) & high; found != 0 {
@@ -530,7 +539,9 @@ func (d *decoder) skipNested() bool {
 		d.pos++
 		switch c | ' ' { // brackets and braces are the same then
 		case '{':
-			depth++
+			if depth++; depth > maxDepth {
+				return false
+			}
 		case '}':
 			if depth--; depth == 0 {
 				return true

@@ -132,12 +132,13 @@ func (p *plan) empty(at unsafe.Pointer) bool {
 		return *(*unsafe.Pointer)(at) == nil
 	case reflect.Slice:
 		return (*slice)(at).len == 0
-	case reflect.Struct:
-		return false
 	case reflect.Map, reflect.Array:
 		return p.at(at).Len() == 0
-	default:
+	case reflect.Interface, reflect.Float32, reflect.Float64, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		return p.at(at).IsZero()
+	default:
+		return false
 	}
 }
 

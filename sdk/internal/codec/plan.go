@@ -1,7 +1,8 @@
 // Package codec decodes and encodes JSON as encoding/json does, for the types that Kubernetes objects are usually written as:
 // structs, maps with strings as keys, lists, pointers, strings, numbers. In a module that takes a third of the time, above all
 // since it runs through a fraction of the code. What else there is in types and documents is left to encoding/json, so that
-// results and errors are always its own; tests hold the two against each other.
+// results and errors are its own; tests hold the two against each other. What is passed over, or kept as it stands, is not looked
+// into.
 //
 // A type is looked at once, and becomes a plan; decode.go and encode.go carry plans out.
 package codec
@@ -21,7 +22,8 @@ import (
 type op uint8
 
 const (
-	opOther op = iota // left to encoding/json
+	opOther op = iota // a value is left to encoding/json
+	opLeave           // and so is the whole document
 	opString
 	opInt
 	opInt32
@@ -100,6 +102,7 @@ var (
 	textMarshaler   = reflect.TypeFor[encoding.TextMarshaler]()
 	zeroer          = reflect.TypeFor[interface{ IsZero() bool }]()
 	rawMessage      = reflect.TypeFor[json.RawMessage]()
+	number          = reflect.TypeFor[json.Number]()
 	part            = reflect.TypeFor[Part]()
 )
 
@@ -116,36 +119,50 @@ func (m maker) plan(t reflect.Type) *plan {
 	case t == rawMessage:
 		p.decode, p.encode = opRaw, opMethods
 	case t == part:
-		p.decode, p.encode = opPart, opOther
+		p.decode, p.encode = opPart, opLeave
 	case kind == opMap && p.elem.typ == part:
 		p.decode = opPartMap
+	case t.Kind() == reflect.Pointer && t.Name() != "": // which has no methods, and neither has what it points to
+		p.decode, p.encode = opLeave, opLeave
 	case t.Kind() == reflect.Pointer: // encoding/json asks what it points to
 		if t.Implements(marshaler) || t.Implements(textMarshaler) {
-			p.encode = opOther
+			p.encode = opLeave
 			if t.Elem().Implements(marshaler) && t.Elem().Kind() != reflect.Pointer {
 				p.encode = opPointer
 			}
 		}
 	default:
-		if pointer.Implements(unmarshaler) {
-			p.decode = opMethods
-		} else if pointer.Implements(textUnmarshaler) {
-			p.decode = opOther
-		}
-		if t.Implements(marshaler) {
-			p.encode = opMethods
-		} else if pointer.Implements(marshaler) || pointer.Implements(textMarshaler) {
-			p.encode = opOther
-		}
+		p.useMethods(t, pointer)
 	}
 	return p
+}
+
+// useMethods has a type's own methods used where it has any. encoding/json takes the address of no value whose type has no name.
+func (p *plan) useMethods(t, pointer reflect.Type) {
+	decodes, reads := pointer.Implements(unmarshaler), pointer.Implements(textUnmarshaler)
+	switch {
+	case (decodes || reads) && t.Name() == "":
+		p.decode = opLeave
+	case decodes:
+		p.decode = opMethods
+	case reads:
+		p.decode = opOther
+	}
+	switch {
+	case t.Implements(marshaler) && t.Kind() != reflect.Interface:
+		p.encode = opMethods
+	case pointer.Implements(marshaler) || pointer.Implements(textMarshaler) || t.Implements(marshaler) || t.Implements(textMarshaler):
+		p.encode = opLeave
+	}
 }
 
 // kind returns what is to be done with a type that has no methods for it.
 func (m maker) kind(t reflect.Type, p *plan) op {
 	switch t.Kind() {
 	case reflect.String:
-		return opString
+		if t != number {
+			return opString
+		}
 	case reflect.Int:
 		return opInt
 	case reflect.Int32:
@@ -227,7 +244,7 @@ func (f *field) take(options string, t reflect.Type) bool {
 			f.omitEmpty = true
 		case "omitzero":
 			f.omitZero = true
-			if reflect.PointerTo(t).Implements(zeroer) || t.Kind() == reflect.Interface && t.NumMethod() > 0 {
+			if t.Implements(zeroer) || reflect.PointerTo(t).Implements(zeroer) || t.Kind() == reflect.Interface && t.NumMethod() > 0 {
 				return false
 			}
 		case "string":
@@ -237,10 +254,10 @@ func (f *field) take(options string, t reflect.Type) bool {
 	return true
 }
 
-// plainName tells whether a name is written and compared without further ado.
+// plainName tells whether a name is one that encoding/json takes from a tag, and is written and compared without further ado.
 func plainName(name string) bool {
 	for i := range len(name) {
-		if c := name[i]; c >= 0x80 || c == '"' || c == '\\' || c < ' ' || c == '<' || c == '>' || c == '&' || c == '\'' || c == '`' || c == ',' {
+		if c := name[i]; c >= 0x7f || c == '"' || c == '\\' || c < ' ' || c == '<' || c == '>' || c == '&' || c == '\'' || c == '`' || c == ',' {
 			return false
 		}
 	}

@@ -35,6 +35,9 @@ const kubectl = "kubectl"
 // where the field manager has more to do or to say. A test holds the two against each other.
 func (w *write) applyNew() *unstructured.Unstructured {
 	sent := w.request.Object
+	if _, named := sent.Object["metadata"].(map[string]any); !named {
+		return nil
+	}
 	if sent.GroupVersionKind() != w.kind.GroupVersionKind || sent.GetManagedFields() != nil || w.request.Manager == kubectl {
 		return nil
 	}
@@ -76,7 +79,7 @@ func (w *write) applyStatus(live *unstructured.Unstructured) *unstructured.Unstr
 	mine := slices.IndexFunc(entries, func(entry map[string]any) bool {
 		return idOf(entry) == entryID{w.request.Manager, "Apply", w.kind.GroupVersion().String(), "status"}
 	})
-	if hasEmpty(status) || !w.ownsStatus(live, entries, mine) || reflect.DeepEqual(live.Object["status"], sent.Object["status"]) {
+	if hasEmpty(status) || hasEmpty(live.Object["status"]) || !w.ownsStatus(live, entries, mine) || reflect.DeepEqual(live.Object["status"], sent.Object["status"]) {
 		return nil
 	}
 	fields, err := w.ownedFields(sent)
@@ -113,7 +116,8 @@ func namesOnly(sent, live *unstructured.Unstructured) bool {
 	return true
 }
 
-// hasEmpty says whether there is an empty object or list in a value. Of one that had members the field manager may make null.
+// hasEmpty says whether there is an empty object or list in a value. Of one that is emptied the field manager may make null, and
+// one that is empty may be nobody's.
 func hasEmpty(value any) bool {
 	switch v := value.(type) {
 	case map[string]any:

@@ -2,11 +2,14 @@ package apiserver
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // applied are objects as clients apply them. What comes of them is the same whichever way it is found out.
@@ -59,6 +62,7 @@ var statuses = map[string][]string{
 	"another value":         {`{a: 1}`, `{a: 2}`},
 	"fields come and go":    {`{a: 1, b: {c: d, e: f}}`, `{b: {e: f}, g: true}`, `{h: [1, 2]}`},
 	"the same":              {`{a: 1}`, `{a: 1}`},
+	"an empty list stays":   {`{n: 1, conditions: []}`, `{n: 2}`},
 	"emptied":               {`{a: {b: c}, d: [1]}`, `{a: {}, d: []}`},
 	"nothing":               {`{}`, `{a: 1}`, `{}`},
 	"null":                  {`{a: null}`, `{a: 1}`, `{a: null}`},
@@ -73,13 +77,60 @@ var statuses = map[string][]string{
 	"not one object":        {`{a: 1}`, `[1]`},
 }
 
+// TestApplyWithoutMetadata names no object.
+func TestApplyWithoutMetadata(t *testing.T) {
+	sent := object(t, `{apiVersion: v1, kind: ConfigMap, data: {a: b}}`)
+	request := Request{Verb: Apply, Kind: sent.GroupVersionKind(), NamespacedName: types.NamespacedName{Namespace: "default", Name: "o"}, Object: sent, Manager: "m"}
+	if _, err := newServer(t, Options{}).Do(t.Context(), request); !apierrors.IsBadRequest(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestApplyOfKindThatGoes deletes a kind's definition while an apply to one of its objects is worked out.
+func TestApplyOfKindThatGoes(t *testing.T) {
+	var server *Server
+	meanwhile := func() {}
+	server = newServer(t, Options{Now: func() time.Time {
+		do := meanwhile
+		meanwhile = func() {}
+		do()
+		return noon
+	}})
+	crd := object(t, strings.ReplaceAll(listCRD, "things", "others"))
+	if _, err := server.Do(t.Context(), Request{Verb: Create, Kind: crd.GroupVersionKind(), Object: crd, Manager: "m"}); err != nil {
+		t.Fatal(err)
+	}
+	sent := object(t, `{apiVersion: list.dev/v1, kind: Thing, metadata: {name: o, namespace: default}, spec: {a: 1}}`)
+	meanwhile = func() {
+		if _, err := server.Do(t.Context(), Request{Verb: Delete, Kind: crd.GroupVersionKind(), NamespacedName: nameOf(crd)}); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := server.Do(t.Context(), Request{Verb: Apply, Kind: sent.GroupVersionKind(), NamespacedName: nameOf(sent), Object: sent, Manager: "m"})
+	if !apierrors.IsNotFound(err) {
+		t.Errorf("want that the kind is not found, got %v", err)
+	}
+	server.CollectGarbage()
+}
+
+// listCRD defines a kind with conditions that are a list with keys.
+const listCRD = `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: things.list.dev}, spec: {
+	group: list.dev, scope: Namespaced, names: {kind: Thing, plural: things, singular: thing, listKind: ThingList}, versions: [
+	{name: v1, served: true, storage: true, subresources: {status: {}}, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true, properties: {status: {
+		type: object, x-kubernetes-preserve-unknown-fields: true, properties: {conditions: {type: array, x-kubernetes-list-type: map, x-kubernetes-list-map-keys: [type], items: {
+			type: object, required: [type], properties: {type: {type: string}, status: {type: string, default: Unknown}}}}}}}}}}]}}`
+
 // TestApplyStatus holds statuses that are applied at once against Kubernetes' field manager.
 func TestApplyStatus(t *testing.T) {
 	for name, each := range statuses {
-		for _, kind := range []string{"{apiVersion: test.dev/v1, kind: Widget", "{apiVersion: test.dev/v2, kind: Widget", "{apiVersion: v1, kind: Namespace", "{apiVersion: apps/v1, kind: Deployment"} {
+		for _, kind := range []string{"{apiVersion: test.dev/v1, kind: Widget", "{apiVersion: test.dev/v2, kind: Widget", "{apiVersion: list.dev/v1, kind: Thing", "{apiVersion: v1, kind: Namespace", "{apiVersion: apps/v1, kind: Deployment"} {
 			t.Run(name+" of "+kind[1:], func(t *testing.T) {
 				atOnce, byManager := newServer(t, Options{}), newServer(t, Options{})
 				for _, server := range []*Server{atOnce, byManager} {
+					crd := object(t, listCRD)
+					if _, err := server.Do(t.Context(), Request{Verb: Create, Kind: crd.GroupVersionKind(), Object: crd, Manager: "creator"}); err != nil {
+						t.Fatal(err)
+					}
 					made := object(t, kind+`, metadata: {name: o, namespace: default}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}}}}`)
 					if _, err := server.Do(t.Context(), Request{Verb: Create, Kind: made.GroupVersionKind(), NamespacedName: nameOf(made), Object: made, Manager: "creator"}); err != nil {
 						t.Fatal(err)

@@ -125,15 +125,17 @@ func (s *Server) note(request *Request) {
 
 // perform carries out a request at once.
 func (s *Server) perform(ctx context.Context, request *Request) (*Answer, error) {
-	w := &write{server: s, ctx: ctx, kind: s.serving(request), request: request}
-	if w.kind == nil {
-		return nil, errUnknown
-	}
+	w := &write{server: s, ctx: ctx, request: request}
 	if request.Verb == Apply && request.Manager != "" {
 		w.prepare()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if k := s.serving(request); k == nil {
+		return nil, errUnknown
+	} else if k != w.kind { // it was defined anew meanwhile
+		w.kind, w.prepared = k, nil
+	}
 	answer, err := w.answer()
 	if err != nil {
 		return nil, withStatus(err)
@@ -143,8 +145,6 @@ func (s *Server) perform(ctx context.Context, request *Request) (*Answer, error)
 
 // serving returns the kind that a request is for, nil if it is not served.
 func (s *Server) serving(request *Request) *kind {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	k := s.kinds[request.Kind]
 	if k == nil || request.Subresource != "" && (request.Subresource != "status" || !k.status) {
 		return nil

@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Server is an API server and its storage. It is safe for concurrent use; requests are carried out one after another.
+// Server is an API server and its storage. It is safe for concurrent use; what requests make of it is stored one after another.
 type Server struct {
 	options Options
 
@@ -40,7 +40,7 @@ type Server struct {
 type Options struct {
 	// CRDs define the custom kinds that are served from the start.
 	CRDs []*apiextensionsv1.CustomResourceDefinition
-	// Now is the server's clock. nil: time.Now.
+	// Now is the server's clock, which several goroutines may read. nil: time.Now.
 	Now func() time.Time
 	// Seed goes into all UIDs, so that those of two servers differ.
 	Seed uint32

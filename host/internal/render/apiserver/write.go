@@ -154,14 +154,22 @@ func (w *write) apply() (*Answer, error) {
 
 // prepare works an apply out before the server is locked, which takes the most of its time. Stored objects never change.
 func (w *write) prepare() {
-	w.server.mu.Lock()
-	live := w.existing()
-	w.server.mu.Unlock()
-	if live == nil && w.request.Subresource != "" {
+	live, served := w.look()
+	if !served || live == nil && w.request.Subresource != "" {
 		return
 	}
 	w.prepared = &prepared{live: live}
 	w.prepared.object, w.prepared.err = w.applied(live)
+}
+
+// look finds out which kind a request is for, and which object there is.
+func (w *write) look() (live *unstructured.Unstructured, served bool) {
+	w.server.mu.Lock()
+	defer w.server.mu.Unlock()
+	if w.kind = w.server.serving(w.request); w.kind == nil {
+		return nil, false
+	}
+	return w.existing(), true
 }
 
 // applied returns what an apply makes of live.
