@@ -12,6 +12,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -104,6 +105,9 @@ func watchAddresses(t *testing.T) func() map[string]int {
 		for {
 			select {
 			case event, open := <-watcher.ResultChan():
+				if !open && t.Context().Err() != nil { // the test has ended, and says why
+					return
+				}
 				if !open {
 					t.Error("the watch ended early: what it saw is not all")
 					return
@@ -158,15 +162,22 @@ func holder(t *testing.T) (string, error) {
 	return *lease.Spec.HolderIdentity, nil
 }
 
-// leader returns the Pod of the host that works.
+// leader returns the Pod of the host that works. A host whose Pod is gone may work for a moment longer, and even take over from one
+// that ends before it.
 func leader(t *testing.T) (*corev1.Pod, error) {
-	identity, err := holder(t)
-	if err != nil {
-		return nil, err
+	for deadline := time.Now().Add(waitTimeout); ; time.Sleep(20 * time.Millisecond) {
+		identity, err := holder(t)
+		if err != nil {
+			return nil, err
+		}
+		name, _, _ := strings.Cut(identity, "_")
+		pod := &corev1.Pod{}
+		err = shared.client.Get(t.Context(), client.ObjectKey{Namespace: release, Name: name}, pod)
+		waits := name == "" || apierrors.IsNotFound(err)
+		if !waits || time.Now().After(deadline) {
+			return pod, err
+		}
 	}
-	name, _, _ := strings.Cut(identity, "_")
-	pod := &corev1.Pod{}
-	return pod, shared.client.Get(t.Context(), client.ObjectKey{Namespace: release, Name: name}, pod)
 }
 
 func deleteLeader(t *testing.T) error {
