@@ -1,10 +1,10 @@
 // Package render runs the real reconcile loop over an in-memory cluster: for the command line and for tests, without a
-// cluster and without waiting. Everything happens in one goroutine and in an order that is always the same, and the clock
-// moves only when it is told to.
+// cluster and without waiting. Everything happens in an order that is always the same, and, unless waves of objects are asked
+// for, in one goroutine; the clock moves only when it is told to.
 //
 // The files: plan.go prepares a controller and what is to be in its cluster, with entry.go, kinds.go and claims.go for what nobody
-// has said; cluster.go is a cluster with the controller running in it, with cache.go and queue.go; load.go fills it. result.go is
-// what came of it.
+// has said; cluster.go is a cluster with the controller running in it, with cache.go, queue.go, wave.go and writer.go; load.go
+// fills it. result.go is what came of it.
 package render
 
 import (

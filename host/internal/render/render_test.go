@@ -219,3 +219,43 @@ func TestKill(t *testing.T) {
 		}
 	}
 }
+
+// TestWave renders many objects side by side, and one after another: that makes no difference.
+func TestWave(t *testing.T) {
+	module := answering(func(request *abi.Request) string {
+		var object struct{ Metadata struct{ Name string } }
+		if err := json.Unmarshal(request.Object, &object); err != nil {
+			return `{`
+		}
+		return fmt.Sprintf(`{"children":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"of-%s"},"data":{"seen":"%d"}}],"status":{"children":%d}}`,
+			object.Metadata.Name, len(request.Children["ConfigMap.v1"]), len(request.Children["ConfigMap.v1"]))
+	})
+	input := render.Input{Name: "m", Module: module, For: decode(t, thing)[0].GroupVersionKind()}
+	for i := range 100 {
+		object := decode(t, thing)[0]
+		object.SetName(fmt.Sprintf("t-%d", i))
+		input.Objects = append(input.Objects, object)
+	}
+	plan, err := render.Prepare(t.Context(), input, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var results [2][]render.Object
+	for i, wave := range []int{1, 16} {
+		cluster, err := plan.Converge(t.Context(), render.Options{Wave: wave})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range cluster.Objects() {
+			object = object.DeepCopy()
+			object.SetResourceVersion("") // which goes by the order of the writes
+			results[i] = append(results[i], object)
+		}
+		if raced := cluster.Raced(); raced || len(cluster.Outcomes()) != 100 || cluster.Writes() < 300 {
+			t.Errorf("waves of %d: %d objects were reconciled by %d writes, raced: %t", wave, len(cluster.Outcomes()), cluster.Writes(), raced)
+		}
+	}
+	if diff := cmp.Diff(results[0], results[1]); diff != "" {
+		t.Errorf("-one after another +in waves:\n%s", diff)
+	}
+}

@@ -4,7 +4,7 @@
 // results and errors are its own; tests hold the two against each other. What is passed over, or kept as it stands, is not looked
 // into.
 //
-// A type is looked at once, and becomes a plan; decode.go and encode.go carry plans out.
+// A type is looked at once, and becomes a plan; decode.go and encode.go carry plans out, and text.go reads the parts of a document.
 package codec
 
 import (

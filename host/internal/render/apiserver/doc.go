@@ -7,7 +7,7 @@
 // answers and managedFields.
 //
 // The files: server.go and change.go are the storage, request.go takes requests apart, write.go carries out writes with
-// managed.go, prepare.go and delete.go, and collect.go stands for the controllers that clean up. kind.go says what a kind
+// managed.go, prepare.go and delete.go (atonce.go knows what comes of the plainest applies without those libraries), and collect.go stands for the controllers that clean up. kind.go says what a kind
 // is, builtin.go, immutable.go and custom.go what its schema is, types.go how server-side apply sees that. http.go, watch.go,
 // discovery.go and openapi.go are what clients talk to.
 //
