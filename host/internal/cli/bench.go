@@ -58,7 +58,7 @@ Times are this machine's. Fuel is the same everywhere.`,
 
 func (f *benchFlags) run(command *cobra.Command, args []string) error {
 	ctx := command.Context()
-	object, err := readOne(command.InOrStdin(), args[0])
+	object, err := readOne(command.InOrStdin(), args[0], "")
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/wasmloop/wasmloop/host/internal/render"
 	"github.com/wasmloop/wasmloop/host/internal/render/check"
@@ -66,7 +65,7 @@ func (f *checkFlags) run(command *cobra.Command, args []string) error {
 	if len(objects) == 0 {
 		return fmt.Errorf("%s has no object", strings.Join(args, ", "))
 	}
-	target, err := f.findFor(objects)
+	target, err := f.target.find(likelyReconciled(objects)...)
 	if err != nil {
 		return err
 	}
@@ -91,18 +90,6 @@ func (f *checkFlags) run(command *cobra.Command, args []string) error {
 		return err
 	}
 	return f.print(command.OutOrStdout(), report)
-}
-
-// findFor finds the target by the kinds of objects: the one that all of a config's fitting controllers agree on.
-func (f *checkFlags) findFor(objects []render.Object) (*target, error) {
-	if f.target.config == "" {
-		return f.target.find(objects[0].GroupVersionKind())
-	}
-	var kinds []schema.GroupVersionKind
-	for _, object := range objects {
-		kinds = append(kinds, object.GroupVersionKind())
-	}
-	return f.target.find(kinds...)
 }
 
 func (f *checkFlags) print(w io.Writer, report *check.Report) error {

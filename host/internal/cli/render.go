@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +17,7 @@ import (
 // renderFlags are the flags of wasmloop render.
 type renderFlags struct {
 	target targetFlags
+	all    bool
 	output string
 	now    string
 	watch  bool
@@ -26,6 +29,9 @@ const renderExample = `  # What a module wants for an object
 
   # With the controller's settings, and with what is in the cluster already
   wasmloop render --config wasmloop.yaml object.yaml observed.yaml crds/
+
+  # All objects of a file, a thousand as well
+  kustomize build overlays/prod | wasmloop render --config wasmloop.yaml --all -
 
   # What would change
   wasmloop render --module hello.wasm object.yaml observed.yaml -o diff`
@@ -51,6 +57,10 @@ namespaces, CustomResourceDefinitions. What is missing is made up, and stderr sa
 that are not built in (their objects may be anything then), and without --config the controller's entry. An observed
 object is a child if it says so by an owner reference to the object, or if it says nothing and the module wants it.
 
+With --all, all objects in the files are reconciled that are of a kind that the controller reconciles (without --config: of
+the kind of the first one that is neither a namespace nor a definition), side by side in one cluster. What is printed of one comes after what is printed of another, by
+name; a RenderOutcome says in its field "of" which object it is about, and -o json prints a list.
+
 Exit codes: 0 all is well; 1 wrong usage or input; 2 the module failed or its answer cannot be carried out; 3 its answer
 is not as the protocol has it.`,
 		Example: renderExample,
@@ -67,6 +77,7 @@ is not as the protocol has it.`,
 	}
 	flags.target.register(command)
 	set := command.Flags()
+	set.BoolVar(&flags.all, "all", false, "reconcile all objects in the files, not only the one in OBJECT")
 	set.StringVarP(&flags.output, "output", "o", outputYAML, "what is printed: yaml, json, diff (against what is observed) or tree")
 	set.StringVar(&flags.now, "now", "", "`time` that the clock begins with, as RFC 3339 (default: 2026-01-01T00:00:00Z)")
 	set.BoolVar(&flags.watch, "watch", false, "do it again whenever a file changes, until interrupted")
@@ -82,7 +93,7 @@ func (f *renderFlags) check(args []string) error {
 	default:
 		return fmt.Errorf("unknown --output %q: want yaml, json, diff or tree", f.output)
 	}
-	if f.watch && args[0] == "-" {
+	if f.watch && slices.Contains(args, "-") {
 		return errors.New("--watch needs files, and stdin is none")
 	}
 	_, err := f.time()
@@ -99,16 +110,8 @@ func (f *renderFlags) time() (now time.Time, err error) {
 }
 
 func (f *renderFlags) run(command *cobra.Command, args []string) error {
-	ctx, stdout, stderr := command.Context(), command.OutOrStdout(), command.ErrOrStderr()
-	object, err := readOne(command.InOrStdin(), args[0])
-	if err != nil {
-		return err
-	}
-	observed, err := readObjects(command.InOrStdin(), args[1:]...)
-	if err != nil {
-		return err
-	}
-	target, err := f.target.find(object.GroupVersionKind())
+	ctx := command.Context()
+	input, target, err := f.input(command.InOrStdin(), args)
 	if err != nil {
 		return err
 	}
@@ -117,9 +120,33 @@ func (f *renderFlags) run(command *cobra.Command, args []string) error {
 		return &codedError{err, exitModule}
 	}
 	defer closeModule()
-	now, _ := f.time() // check has looked
-	input := render.Input{Name: target.name, Entry: target.entry, Module: module, Only: object, Objects: observed, Now: now}
-	return f.show(ctx, stdout, stderr, input)
+	input.Name, input.Entry, input.Module = target.name, target.entry, module
+	input.Now, _ = f.time() // check has looked
+	return f.show(ctx, command.OutOrStdout(), command.ErrOrStderr(), input)
+}
+
+// input reads the objects, and finds the target for those that are reconciled.
+func (f *renderFlags) input(stdin io.Reader, args []string) (input render.Input, target *target, err error) {
+	if f.all {
+		if input.Objects, err = readObjects(stdin, args...); err != nil {
+			return input, nil, err
+		}
+		if len(input.Objects) == 0 {
+			return input, nil, fmt.Errorf("%s has no object", strings.Join(args, ", "))
+		}
+		kinds := likelyReconciled(input.Objects)
+		input.For = kinds[0]
+		target, err = f.target.find(kinds...)
+		return input, target, err
+	}
+	if input.Only, err = readOne(stdin, args[0], ", or reconcile all of them with --all"); err != nil {
+		return input, nil, err
+	}
+	if input.Objects, err = readObjects(stdin, args[1:]...); err != nil {
+		return input, nil, err
+	}
+	target, err = f.target.find(input.Only.GroupVersionKind())
+	return input, target, err
 }
 
 func (f *renderFlags) show(ctx context.Context, stdout, stderr io.Writer, input render.Input) error {
@@ -131,31 +158,77 @@ func (f *renderFlags) show(ctx context.Context, stdout, stderr io.Writer, input 
 		return err
 	}
 	outcomes := cluster.Outcomes()
-	if len(outcomes) == 0 {
+	switch {
+	case len(outcomes) == 0 && f.all:
+		return errors.New("none of the objects is reconciled: the controller reconciles other kinds, or does not select them")
+	case len(outcomes) == 0:
 		fmt.Fprintln(stderr, "► the object is not reconciled")
 		return nil
 	}
-	outcome := outcomes[0]
-	for _, line := range outcome.Logs {
-		fmt.Fprintf(stderr, "│ %s %s\n", line.Level, line.Text)
-	}
-	if err := printRendered(stdout, f.output, cluster, outcome); err != nil {
+	f.printLogs(stderr, outcomes)
+	printer := &renderPrinter{w: stdout, cluster: cluster, outcomes: outcomes, all: f.all}
+	if err := printer.print(f.output); err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "► %s of the module, %d units of fuel\n", count(outcome.Calls, "call"), outcome.Fuel)
-	return failureOf(outcome)
+	fmt.Fprintf(stderr, "► %s\n", f.summary(outcomes))
+	return failureOf(outcomes...)
 }
 
-// failureOf returns the error that a failed reconcile ends the command with.
-func failureOf(outcome *render.Outcome) error {
-	switch outcome.Failure() {
-	case render.None:
-		return nil
-	case render.InvalidResponse:
-		return &codedError{outcome.Problem(), exitProtocol}
-	default:
-		return &codedError{outcome.Problem(), exitModule}
+// printLogs prints what the module has logged; of which object, if there are several.
+func (f *renderFlags) printLogs(w io.Writer, outcomes []*render.Outcome) {
+	for _, outcome := range outcomes {
+		of := ""
+		if f.all {
+			of = outcome.ID.String() + ": "
+		}
+		for _, line := range outcome.Logs {
+			fmt.Fprintf(w, "│ %s %s%s\n", line.Level, of, line.Text)
+		}
 	}
+}
+
+func (f *renderFlags) summary(outcomes []*render.Outcome) string {
+	calls, fuel := 0, uint64(0)
+	for _, outcome := range outcomes {
+		calls, fuel = calls+outcome.Calls, fuel+outcome.Fuel
+	}
+	summary := fmt.Sprintf("%s of the module, %d units of fuel", count(calls, "call"), fuel)
+	if f.all {
+		summary = count(len(outcomes), "object") + ", " + summary
+	}
+	return summary
+}
+
+// failuresNamed is how many failed reconciles the command's error names.
+const failuresNamed = 10
+
+// failureOf returns the error that failed reconciles end the command with. Its exit code is that of the worst.
+func failureOf(outcomes ...*render.Outcome) error {
+	var problems []string
+	code := 0
+	for _, outcome := range outcomes {
+		switch outcome.Failure() {
+		case render.None:
+			continue
+		case render.InvalidResponse:
+			code = exitProtocol
+		default:
+			code = max(code, exitModule)
+		}
+		problems = append(problems, outcome.Problem().Error())
+	}
+	switch {
+	case len(problems) == 0:
+		return nil
+	case len(outcomes) == 1:
+		return &codedError{errors.New(problems[0]), code}
+	}
+	named := problems[:min(len(problems), failuresNamed)]
+	text := fmt.Sprintf("%d of %s failed:\n  %s", len(problems), count(len(outcomes), "object"), strings.Join(named, "\n  "))
+	if more := len(problems) - len(named); more > 0 {
+		text += fmt.Sprintf("\n  and %d more", more)
+	}
+	return &codedError{errors.New(text), code}
 }
 
 // count returns a number of things.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,57 +10,94 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"sigs.k8s.io/yaml"
 
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/render"
 )
 
-// printRendered prints what came of an object.
-func printRendered(w io.Writer, output string, cluster *render.Cluster, outcome *render.Outcome) error {
+// renderPrinter prints what came of objects.
+type renderPrinter struct {
+	w        io.Writer
+	cluster  *render.Cluster
+	outcomes []*render.Outcome
+	// all is true if there may be several objects.
+	all bool
+}
+
+func (p *renderPrinter) print(output string) error {
 	switch output {
 	case outputJSON:
-		return printRenderedJSON(w, cluster, outcome)
+		return p.printJSON()
 	case outputDiff:
-		return printDiff(w, cluster)
+		return p.printDiff()
 	case outputTree:
-		return printChildTree(w, cluster, outcome)
+		return p.printTrees()
 	default:
-		encoded, err := render.Encode(cluster.Result(outcome).Documents())
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(encoded)
-		return err
+		return p.printYAML()
 	}
 }
 
-func printRenderedJSON(w io.Writer, cluster *render.Cluster, outcome *render.Outcome) error {
-	type line struct {
-		Level string `json:"level"`
-		Text  string `json:"text"`
+// results returns what came of each object.
+func (p *renderPrinter) results() []*render.Result {
+	if p.all {
+		return p.cluster.Results()
 	}
-	result := struct {
-		*render.Result
-		Logs       []line `json:"logs,omitempty"`
-		Reconciles int    `json:"reconciles"`
-		Calls      int    `json:"calls"`
-		Fuel       uint64 `json:"fuel"`
-	}{Result: cluster.Result(outcome), Reconciles: outcome.Reconciles, Calls: outcome.Calls, Fuel: outcome.Fuel}
-	for _, each := range outcome.Logs {
-		result.Logs = append(result.Logs, line{each.Level.String(), each.Text})
+	return []*render.Result{p.cluster.Result(p.outcomes[0])}
+}
+
+func (p *renderPrinter) printYAML() error {
+	var documents []map[string]any
+	for _, result := range p.results() {
+		documents = append(documents, result.Documents()...)
 	}
-	encoder := json.NewEncoder(w)
+	encoded, err := render.Encode(documents)
+	if err != nil {
+		return err
+	}
+	_, err = p.w.Write(encoded)
+	return err
+}
+
+// renderedLine is a line that the module has logged.
+type renderedLine struct {
+	Level string `json:"level"`
+	Text  string `json:"text"`
+}
+
+// rendered is what -o json prints of an object.
+type rendered struct {
+	*render.Result
+	Logs       []renderedLine `json:"logs,omitempty"`
+	Reconciles int            `json:"reconciles"`
+	Calls      int            `json:"calls"`
+	Fuel       uint64         `json:"fuel"`
+}
+
+func (p *renderPrinter) printJSON() error {
+	all := make([]rendered, len(p.outcomes))
+	for i, result := range p.results() {
+		outcome := p.outcomes[i]
+		all[i] = rendered{Result: result, Reconciles: outcome.Reconciles, Calls: outcome.Calls, Fuel: outcome.Fuel}
+		for _, each := range outcome.Logs {
+			all[i].Logs = append(all[i].Logs, renderedLine{each.Level.String(), each.Text})
+		}
+	}
+	encoder := json.NewEncoder(p.w)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(result)
+	if p.all {
+		return encoder.Encode(all)
+	}
+	return encoder.Encode(all[0])
 }
 
 // printDiff prints how what is there in the end differs from what was observed.
-func printDiff(w io.Writer, cluster *render.Cluster) error {
-	for _, touched := range cluster.Touched() {
+func (p *renderPrinter) printDiff() error {
+	for _, touched := range p.cluster.Touched() {
 		before, after := textOf(touched.Before), textOf(touched.After)
 		name := strings.ReplaceAll(touched.ID.String(), " ", "/")
 		text := diff.Diff("observed/"+name, before, "rendered/"+name, after)
 		// The first line names the files again.
 		if _, text, ok := strings.Cut(string(text), "\n"); ok {
-			if _, err := io.WriteString(w, coloured(w, text)); err != nil {
+			if _, err := io.WriteString(p.w, coloured(p.w, text)); err != nil {
 				return err
 			}
 		}
@@ -95,28 +133,34 @@ func textOf(object render.Object) []byte {
 	return text
 }
 
-// printChildTree prints an object with its children below it, and what became of each.
-func printChildTree(w io.Writer, cluster *render.Cluster, outcome *render.Outcome) error {
-	lines := [][2]string{}
-	actions := map[string]string{}
-	for _, touched := range cluster.Touched() {
-		actions[touched.ID.String()] = touched.Action()
+// printTrees prints each object with its children below it, and what became of each.
+func (p *renderPrinter) printTrees() error {
+	actions := map[kube.ID]string{}
+	for _, touched := range p.cluster.Touched() {
+		actions[touched.ID] = touched.Action()
 	}
-	for _, child := range cluster.Children(outcome.ID) {
-		action := actions[child.String()]
-		if action == "" {
-			action = "unchanged"
+	for i, result := range p.results() {
+		owner := p.outcomes[i].ID
+		lines := [][2]string{}
+		for _, child := range p.cluster.Children(owner) {
+			lines = append(lines, [2]string{child.String(), cmp.Or(actions[child], "unchanged")})
 		}
-		lines = append(lines, [2]string{child.String(), action})
+		for _, gone := range result.Deleted {
+			lines = append(lines, [2]string{gone.String(), "deleted"})
+		}
+		if err := printTree(p.w, owner.String(), lines); err != nil {
+			return err
+		}
 	}
-	for _, gone := range cluster.Result(outcome).Deleted {
-		lines = append(lines, [2]string{gone.String(), "deleted"})
-	}
+	return nil
+}
+
+func printTree(w io.Writer, root string, lines [][2]string) error {
 	width := 0
 	for _, line := range lines {
 		width = max(width, len(line[0]))
 	}
-	if _, err := fmt.Fprintln(w, heading(w, outcome.ID.String())); err != nil {
+	if _, err := fmt.Fprintln(w, heading(w, root)); err != nil {
 		return err
 	}
 	for i, line := range lines {

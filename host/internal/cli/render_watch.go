@@ -37,7 +37,7 @@ func (f *renderFlags) runAgain(command *cobra.Command, args []string) error {
 // stateOf returns a text that changes when one of the files does.
 func (f *renderFlags) stateOf(args []string) string {
 	paths := append([]string{f.target.module, f.target.config}, args...)
-	if target, err := f.target.findFor(args[0]); err == nil {
+	if _, target, err := f.input(nil, args); err == nil {
 		paths = append(paths, strings.TrimPrefix(target.url, "file://"))
 	}
 	var b strings.Builder
@@ -50,13 +50,4 @@ func (f *renderFlags) stateOf(args []string) string {
 		}
 	}
 	return b.String()
-}
-
-// findFor finds the target for the object in a file.
-func (f *targetFlags) findFor(path string) (*target, error) {
-	object, err := readOne(nil, path)
-	if err != nil {
-		return nil, err
-	}
-	return f.find(object.GroupVersionKind())
 }

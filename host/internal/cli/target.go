@@ -83,6 +83,26 @@ func (f *targetFlags) find(kinds ...schema.GroupVersionKind) (*target, error) {
 	return t, t.use(path)
 }
 
+// likelyReconciled returns the kinds of objects, each once, in the order in which they come. Namespaces and definitions of kinds are
+// taken to be there for the others, if there are others.
+func likelyReconciled(objects []render.Object) []schema.GroupVersionKind {
+	var kinds, rest []schema.GroupVersionKind
+	for _, object := range objects {
+		kind := object.GroupVersionKind()
+		list := &kinds
+		if kind.Kind == "Namespace" || kind.Kind == "CustomResourceDefinition" {
+			list = &rest
+		}
+		if !slices.Contains(*list, kind) {
+			*list = append(*list, kind)
+		}
+	}
+	if len(kinds) == 0 {
+		return rest
+	}
+	return kinds
+}
+
 // choose finds the controller that is meant.
 func (f *targetFlags) choose(conf *config.Config, kinds []schema.GroupVersionKind) (*config.Controller, error) {
 	var fitting, names []string
@@ -230,8 +250,8 @@ func filesOf(path string) ([]string, error) {
 	return files, nil
 }
 
-// readOne reads the one object that is reconciled.
-func readOne(stdin io.Reader, path string) (render.Object, error) {
+// readOne reads the one object that is reconciled. advice says what else may be done with several.
+func readOne(stdin io.Reader, path, advice string) (render.Object, error) {
 	objects, err := readObjects(stdin, path)
 	if err != nil {
 		return nil, err
@@ -242,6 +262,6 @@ func readOne(stdin io.Reader, path string) (render.Object, error) {
 	case 1:
 		return objects[0], nil
 	default:
-		return nil, fmt.Errorf("%s has %d objects, and one is reconciled: put the others into a file of their own, and give that after it", path, len(objects))
+		return nil, fmt.Errorf("%s has %d objects, and one is reconciled: put the others into a file of their own, and give that after it%s", path, len(objects), advice)
 	}
 }

@@ -55,7 +55,7 @@ func rankOf(object Object) int {
 
 func (c *Cluster) needNamespace(ctx context.Context, name string) error {
 	id := kube.ID{GroupVersionKind: reconcile.NamespaceKind, NamespacedName: types.NamespacedName{Name: name}}
-	if name == "" || c.server.Get(id.GroupVersionKind, id.NamespacedName) != nil {
+	if name == "" || c.server.Has(id.GroupVersionKind, id.NamespacedName) {
 		return nil
 	}
 	namespace := &unstructured.Unstructured{Object: map[string]any{}}
@@ -83,9 +83,12 @@ func (c *Cluster) create(ctx context.Context, object Object) error {
 		return err
 	}
 	status, has := object.Object["status"]
-	live := c.server.Get(id.GroupVersionKind, id.NamespacedName)
-	if !has || live == nil || !c.hasStatus(ctx, id.GroupVersionKind) {
+	if !has || !c.hasStatus(ctx, id.GroupVersionKind) {
 		return nil // or else it was created with it
+	}
+	live := c.server.Get(id.GroupVersionKind, id.NamespacedName)
+	if live == nil {
+		return nil
 	}
 	live.Object["status"] = status
 	request := requestOf(apiserver.Update, live)
@@ -119,6 +122,10 @@ func (c *Cluster) hasStatus(ctx context.Context, kind schema.GroupVersionKind) b
 
 // complete adds to an object what refers to others, which are there now, and deletes it if it says that it is being deleted.
 func (c *Cluster) complete(ctx context.Context, object Object) error {
+	owner, isChild := c.plan.ownerOf(object)
+	if !isChild && object.GetDeletionTimestamp() == nil && len(object.GetOwnerReferences()) == 0 {
+		return nil
+	}
 	live := c.server.Get(object.GroupVersionKind(), IDOf(object).NamespacedName)
 	if live == nil {
 		return nil
@@ -129,7 +136,7 @@ func (c *Cluster) complete(ctx context.Context, object Object) error {
 			return err
 		}
 	}
-	if owner, isChild := c.plan.ownerOf(object); isChild {
+	if isChild {
 		if err := c.stamp(ctx, live, owner); err != nil {
 			return err
 		}

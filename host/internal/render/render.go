@@ -54,8 +54,15 @@ func Run(ctx context.Context, input Input, note func(string)) (*Cluster, error) 
 	if err != nil {
 		return nil, err
 	}
-	return plan.Converge(ctx, Options{})
+	options := Options{}
+	if input.Only == nil {
+		options.Wave = wave
+	}
+	return plan.Converge(ctx, options)
 }
+
+// wave is how many objects are reconciled side by side: enough for many processors, and what they make fits into memory twice.
+const wave = 64
 
 // Converge starts a cluster and lets the controller work until nothing happens any more. The plan grows with what the answers
 // show to be missing.
@@ -64,6 +71,14 @@ func (p *Plan) Converge(ctx context.Context, options Options) (*Cluster, error) 
 		cluster, err := p.Start(ctx, options)
 		if err != nil {
 			return nil, err
+		}
+		if options.Wave > 1 && cluster.step(ctx) { // many objects: what the first show to be missing need not be found out by all
+			if grown, err := p.Grow(ctx, cluster); err != nil || grown {
+				if err != nil {
+					return nil, err
+				}
+				continue
+			}
 		}
 		cluster.Settle(ctx)
 		if cluster.Raced() {

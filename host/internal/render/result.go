@@ -17,6 +17,8 @@ import (
 
 // Result is what came of one object, as people want to see it: without what a server or the host adds.
 type Result struct {
+	// Of names the object where there are results of several.
+	Of *abi.Reference `json:"of,omitempty"`
 	// Children are the wanted children in the order of the answer. nil: the module has no opinion.
 	Children []Object `json:"children"`
 	// Object has what the answer sets of the object itself: status, labels, annotations. nil: nothing.
@@ -33,7 +35,22 @@ type Result struct {
 
 // Result returns what came of an object.
 func (c *Cluster) Result(outcome *Outcome) *Result {
-	r := &Result{Events: outcome.Events, Deleted: c.deleted(outcome.ID)}
+	return c.result(outcome, c.deletions())
+}
+
+// Results returns what came of all objects, in the order of Outcomes.
+func (c *Cluster) Results() []*Result {
+	outcomes, deletions := c.Outcomes(), c.deletions()
+	results := make([]*Result, len(outcomes))
+	for i, outcome := range outcomes {
+		results[i] = c.result(outcome, deletions)
+		results[i].Of = new(referenceTo(outcome.ID))
+	}
+	return results
+}
+
+func (c *Cluster) result(outcome *Outcome, deletions map[kube.ID][]abi.Reference) *Result {
+	r := &Result{Events: outcome.Events, Deleted: deletions[outcome.ID]}
 	if outcome.Err != nil {
 		r.Error = outcome.message()
 	}
@@ -93,18 +110,21 @@ func identity(id kube.ID) Object {
 	return object
 }
 
-// deleted returns the children that an object had at first, and that are gone.
-func (c *Cluster) deleted(owner kube.ID) (gone []abi.Reference) {
-	now := c.cache.all()
+// deletions returns the children that there were at first and that are gone, by the objects that had them.
+func (c *Cluster) deletions() map[kube.ID][]abi.Reference {
+	gone, now := map[kube.ID][]abi.Reference{}, c.cache.all()
 	for _, id := range sortedIDs(c.initial) {
-		of, isChild := c.plan.ownerOf(c.initial[id])
+		owner, isChild := c.plan.ownerOf(c.initial[id])
 		there := now[id]
-		if !isChild || of != owner || there != nil && there.GetUID() == c.initial[id].GetUID() && there.GetDeletionTimestamp() == nil {
-			continue
+		if isChild && (there == nil || there.GetUID() != c.initial[id].GetUID() || there.GetDeletionTimestamp() != nil) {
+			gone[owner] = append(gone[owner], referenceTo(id))
 		}
-		gone = append(gone, abi.Reference{APIVersion: id.GroupVersion().String(), Kind: id.Kind, Namespace: id.Namespace, Name: id.Name})
 	}
 	return gone
+}
+
+func referenceTo(id kube.ID) abi.Reference {
+	return abi.Reference{APIVersion: id.GroupVersion().String(), Kind: id.Kind, Namespace: id.Namespace, Name: id.Name}
 }
 
 // Object returns an object as it is now, without what servers and hosts add, nil if there is none.
@@ -254,6 +274,9 @@ func (r *Result) Documents() []map[string]any {
 		rest["error"] = r.Error
 	}
 	if len(rest) > 0 || len(documents) == 0 {
+		if r.Of != nil {
+			rest["of"] = r.Of
+		}
 		rest["apiVersion"], rest["kind"] = "wasmloop.dev/v1alpha1", outcomeKind
 		documents = append(documents, rest)
 	}

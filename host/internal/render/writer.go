@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	kjson "sigs.k8s.io/json"
 
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/render/apiserver"
@@ -69,9 +68,10 @@ func (w writer) do(ctx context.Context, id kube.ID, request *apiserver.Request) 
 }
 
 func decodeBody(body []byte) (*unstructured.Unstructured, error) {
-	object := &unstructured.Unstructured{}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(body, &object.Object); err != nil {
+	decoded, err := kube.DecodeJSON(body)
+	fields, isObject := decoded.(map[string]any)
+	if err != nil || !isObject {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("cannot decode it: %v", err))
 	}
-	return object, nil
+	return &unstructured.Unstructured{Object: fields}, nil
 }

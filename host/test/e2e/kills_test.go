@@ -67,18 +67,20 @@ func TestKills(t *testing.T) {
 	}
 	t.Logf("the hosts that were killed did %d things to children", done)
 	h = k.start()
+	defer func() {
+		k.kill(h)
+		if t.Failed() { // also when the test has ended meanwhile
+			t.Logf("the last host says:\n%s\nand there are:\n%s", h.Log(), k.dump())
+		}
+	}()
 	eventually(t, k.converged)
 	settled := k.versions()
 	k.kill(h)
 	h = k.start()
-	defer k.kill(h)
 	h.waitForLog(t, "Starting workers", `"controller":"families"`)
 	time.Sleep(time.Second)
 	if diff := cmp.Diff(settled, k.versions()); diff != "" {
 		t.Errorf("one more restart changes something, -before +after:\n%s", diff)
-	}
-	if t.Failed() {
-		t.Logf("the last host says:\n%s", h.Log())
 	}
 }
 
@@ -330,6 +332,19 @@ func (k *killings) untouched() error {
 		}
 	}
 	return nil
+}
+
+// dump returns all objects, and the children of which only an annotation says whose they are.
+func (k *killings) dump() string {
+	var b strings.Builder
+	for _, each := range slices.Concat(k.list("test.wasmloop.dev/v1", "Family", k.home), k.list("v1", "ConfigMap", k.abroad)) {
+		text, err := each.MarshalJSON()
+		if err != nil {
+			k.t.Error(err)
+		}
+		b.Write(text)
+	}
+	return b.String()
 }
 
 // versions returns the resourceVersions of all objects and children.

@@ -1,7 +1,8 @@
 package apiserver
 
 import (
-	"encoding/json"
+	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -93,11 +94,11 @@ func (w *write) applyStatus(live *unstructured.Unstructured) *unstructured.Unstr
 	for last < len(entries) && entries[last]["operation"] == "Apply" {
 		last++
 	}
-	object := live.DeepCopy()
+	object := shallow(live)
 	object.Object["status"] = runtime.DeepCopyJSON(status)
 	list := make([]any, 0, len(entries)+1)
 	for _, entry := range slices.Insert(entries, last, w.entry(fields)) {
-		list = append(list, runtime.DeepCopyJSON(entry))
+		list = append(list, maps.Clone(entry)) // its time may be changed
 	}
 	metadata, _ := object.Object["metadata"].(map[string]any)
 	metadata["managedFields"] = list
@@ -167,9 +168,26 @@ func (w *write) ownedFields(object *unstructured.Unstructured) (fields map[strin
 	if set = set.Difference(identity); set.Empty() {
 		return nil, nil
 	}
-	encoded, err := set.ToJSON()
-	if err != nil {
-		return nil, err
+	return encodeSet(set)
+}
+
+// encodeSet returns a set of fields as managedFields have it, decoded.
+func encodeSet(set *fieldpath.Set) (encoded map[string]any, err error) {
+	encoded = make(map[string]any, set.Members.Size())
+	add := func(element fieldpath.PathElement, fields map[string]any) {
+		name, serializeErr := fieldpath.SerializePathElement(element)
+		if _, itself := encoded[name]; itself {
+			fields["."] = map[string]any{}
+		}
+		encoded[name] = fields
+		err = errors.Join(err, serializeErr)
 	}
-	return fields, json.Unmarshal(encoded, &fields)
+	set.Members.Iterate(func(element fieldpath.PathElement) { add(element, map[string]any{}) })
+	set.Children.Iterate(func(element fieldpath.PathElement) {
+		below, _ := set.Children.Get(element)
+		fields, belowErr := encodeSet(below)
+		err = errors.Join(err, belowErr)
+		add(element, fields)
+	})
+	return encoded, err
 }

@@ -137,9 +137,16 @@ func (b builtin) types() managedfields.TypeConverter {
 	return builtinTypes()
 }
 
-func (b builtin) merged(object map[string]any) (map[string]any, error) {
-	decoded, _, err := b.decodeAs(object, false)
-	return decoded, err
+func (b builtin) merged(object map[string]any) (decoded map[string]any, err error) {
+	metadata, _ := object["metadata"].(map[string]any)
+	entries, there := metadata["managedFields"]
+	delete(metadata, "managedFields") // the field manager has written them
+	if decoded, _, err = b.decodeAs(object, false); err != nil || !there {
+		return decoded, err
+	}
+	metadata, _ = decoded["metadata"].(map[string]any)
+	metadata["managedFields"] = entries
+	return decoded, nil
 }
 
 func (b builtin) zero() map[string]any {
@@ -187,7 +194,7 @@ func (b builtin) roundTrip(object map[string]any, track bool) (decoded map[strin
 }
 
 // normalise has nothing left to do: decode and merged have done it.
-func (builtin) normalise(map[string]any) error { return nil }
+func (builtin) normalise(map[string]any, string) error { return nil }
 
 // setDefaults sets the defaults that list keys and validation need, and few others.
 func (b builtin) setDefaults(object map[string]any) {

@@ -86,6 +86,10 @@ type custom struct {
 	converter       managedfields.TypeConverter
 	validator       *validate.SchemaValidator
 	statusValidator *validate.SchemaValidator
+	shape           *shape
+	// status is the status's part of the schema, nil if it has none.
+	status      *structuralschema.Structural
+	statusShape *shape
 }
 
 func newCustom(gvk schema.GroupVersionKind, version apiextensionsv1.CustomResourceDefinitionVersion) (*custom, error) {
@@ -104,7 +108,10 @@ func newCustom(gvk schema.GroupVersionKind, version apiextensionsv1.CustomResour
 	c.validator = validate.NewSchemaValidator(structural.ToKubeOpenAPI(), nil, "", strfmt.Default)
 	if status, ok := c.openAPI.Properties["status"]; ok {
 		c.statusValidator = validate.NewSchemaValidator(&status, nil, "", strfmt.Default)
+		c.statusShape = shapeOf(&status)
+		c.status = member(structural, "status")
 	}
+	c.shape = shapeOf(c.openAPI)
 	c.converter, err = c.newConverter()
 	return c, err
 }
@@ -129,18 +136,27 @@ func (c *custom) merged(object map[string]any) (map[string]any, error) {
 	return object, nil
 }
 
-func (c *custom) normalise(object map[string]any) error {
-	_, err := c.coerce(object, false)
-	return err
+func (c *custom) normalise(object map[string]any, subresource string) error {
+	if status, there := object["status"].(map[string]any); there && subresource == "status" && c.status != nil {
+		pruning.Prune(status, c.status, false)
+		dropNulls(status, c.status)
+		return nil // the rest is as it was
+	}
+	c.prune(object, false)
+	return withoutEntries(object, coerceMetadata)
 }
 
 // coerce removes unknown fields, nulls where there may be none, and what is not metadata from the metadata.
 func (c *custom) coerce(object map[string]any, track bool) (unknown []string, err error) {
+	return c.prune(object, track), coerceMetadata(object)
+}
+
+func (c *custom) prune(object map[string]any, track bool) (unknown []string) {
 	apiVersion, kind := object["apiVersion"], object["kind"]
 	unknown = pruning.PruneWithOptions(object, c.structural, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: track})
 	dropNulls(object, c.structural)
 	object["apiVersion"], object["kind"] = apiVersion, kind
-	return unknown, coerceMetadata(object)
+	return unknown
 }
 
 // coerceMetadata passes an object's metadata through its Go type.
@@ -163,6 +179,23 @@ func coerceMetadata(object map[string]any) error {
 	}
 	keepReset(written, fields)
 	object["metadata"] = written
+	return nil
+}
+
+// withoutEntries does something with an object whose managedFields are kept out of it: the field manager has written them, and to
+// decode and encode them takes as long as all the rest.
+func withoutEntries(object map[string]any, do func(object map[string]any) error) error {
+	metadata, _ := object["metadata"].(map[string]any)
+	entries, there := metadata["managedFields"]
+	if !there {
+		return do(object)
+	}
+	delete(metadata, "managedFields")
+	if err := do(object); err != nil {
+		return err
+	}
+	metadata, _ = object["metadata"].(map[string]any)
+	metadata["managedFields"] = entries
 	return nil
 }
 
@@ -233,16 +266,37 @@ func member(s *structuralschema.Structural, name string) *structuralschema.Struc
 
 // validate holds an object against its schema. As far as only the status is written, only that is looked at.
 func (c *custom) validate(object, old map[string]any, subresource string) field.ErrorList {
+	if subresource == "status" {
+		return c.validateStatus(object, old)
+	}
 	var errs field.ErrorList
-	if subresource != "status" {
+	if !c.shape.fits(object) {
 		errs = fieldErrors(nil, c.validator.Validate(object))
-	} else if status, there := object["status"]; there && c.statusValidator != nil {
-		errs = fieldErrors(field.NewPath("status"), c.statusValidator.Validate(status))
 	}
-	if old == nil || len(listtype.ValidateListSetsAndMaps(nil, c.structural, old)) == 0 {
-		errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.structural, object)...)
+	return append(errs, validateLists(nil, c.structural, object, old)...)
+}
+
+func (c *custom) validateStatus(object, old map[string]any) field.ErrorList {
+	status, there := object["status"]
+	if !there || c.statusValidator == nil {
+		return nil
 	}
-	return errs
+	var errs field.ErrorList
+	path := field.NewPath("status")
+	if !c.statusShape.fits(status) {
+		errs = fieldErrors(path, c.statusValidator.Validate(status))
+	}
+	fields, _ := status.(map[string]any)
+	before, _ := old["status"].(map[string]any)
+	return append(errs, validateLists(path, c.status, fields, before)...)
+}
+
+// validateLists looks for what is twice in lists that are sets or maps, unless there was something already.
+func validateLists(path *field.Path, s *structuralschema.Structural, object, old map[string]any) field.ErrorList {
+	if old != nil && len(listtype.ValidateListSetsAndMaps(path, s, old)) > 0 {
+		return nil
+	}
+	return listtype.ValidateListSetsAndMaps(path, s, object)
 }
 
 // fieldErrors says in the words of the API what a validator says.

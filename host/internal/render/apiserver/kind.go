@@ -40,8 +40,8 @@ type model interface {
 	decode(object map[string]any) (decoded map[string]any, unknown []string, err error)
 	// merged does so with what an apply has made.
 	merged(object map[string]any) (map[string]any, error)
-	// normalise makes of an object what is stored of it.
-	normalise(object map[string]any) error
+	// normalise makes of an object what is stored of it. With a subresource, only that was written.
+	normalise(object map[string]any, subresource string) error
 	// validate says what is wrong with an object. old is nil when it is created.
 	validate(object, old map[string]any, subresource string) field.ErrorList
 	// types knows the kind's fields as server-side apply does.

@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -55,11 +56,20 @@ func (k *kind) prepareUpdate(object, live *unstructured.Unstructured, subresourc
 	}
 }
 
+// shallow returns a copy of a stored object whose fields, and those of its metadata, can be replaced, and nothing below them changed.
+func shallow(stored *unstructured.Unstructured) *unstructured.Unstructured {
+	copied := &unstructured.Unstructured{Object: maps.Clone(stored.Object)}
+	if metadata, ok := copied.Object["metadata"].(map[string]any); ok {
+		copied.Object["metadata"] = maps.Clone(metadata)
+	}
+	return copied
+}
+
 // takeStatus leaves of a change only that of the status.
 func (k *kind) takeStatus(object, live *unstructured.Unstructured) {
 	status, there := object.Object["status"]
 	entries := managedEntries(object)
-	object.Object = live.DeepCopy().Object
+	object.Object = shallow(live).Object
 	if there {
 		object.Object["status"] = status
 	} else {
@@ -103,11 +113,29 @@ func restore(object, from *unstructured.Unstructured, name string) {
 // validateAll says what is wrong with an object's metadata, and with the rest of it.
 func (k *kind) validateAll(object, old *unstructured.Unstructured, subresource string) field.ErrorList {
 	path := field.NewPath("metadata")
-	errs := validation.ValidateObjectMetaAccessor(object, k.namespaced, k.name, path)
+	errs := validation.ValidateObjectMetaAccessor(accessor{object}, k.namespaced, k.name, path)
 	var was map[string]any
 	if old != nil {
 		was = old.Object
-		errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(object, old, path)...)
+		errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(accessor{object}, accessor{old}, path)...)
 	}
 	return append(errs, k.validate(object.Object, was, subresource)...)
+}
+
+// accessor has the metadata of an object as validation looks at them: without what managedFields say of fields, which takes long to
+// decode.
+type accessor struct{ *unstructured.Unstructured }
+
+// GetManagedFields implements metav1.Object.
+func (a accessor) GetManagedFields() []metav1.ManagedFieldsEntry {
+	entries := managedEntries(a.Unstructured)
+	list := make([]metav1.ManagedFieldsEntry, len(entries))
+	for i, entry := range entries {
+		text := func(name string) string { value, _ := entry[name].(string); return value }
+		list[i] = metav1.ManagedFieldsEntry{
+			Manager: text("manager"), Operation: metav1.ManagedFieldsOperationType(text("operation")), APIVersion: text("apiVersion"),
+			FieldsType: text("fieldsType"), Subresource: text("subresource"),
+		}
+	}
+	return list
 }

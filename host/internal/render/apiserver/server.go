@@ -132,6 +132,13 @@ func (s *Server) Get(gvk schema.GroupVersionKind, name types.NamespacedName) *un
 	return nil
 }
 
+// Has says whether there is an object. Like Get it is not a request.
+func (s *Server) Has(gvk schema.GroupVersionKind, name types.NamespacedName) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kinds[gvk] != nil && s.objects[gvk.GroupKind()][name] != nil
+}
+
 // Objects returns all objects of all kinds, sorted by kind, namespace and name. Like Get it is not a request.
 func (s *Server) Objects() []*unstructured.Unstructured {
 	s.mu.Lock()

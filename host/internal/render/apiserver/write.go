@@ -270,7 +270,7 @@ func (w *write) insert(object *unstructured.Unstructured) (*Answer, error) {
 	if err := w.absent(object); err != nil {
 		return nil, err
 	}
-	if err := w.kind.normalise(object.Object); err != nil {
+	if err := w.kind.normalise(object.Object, ""); err != nil {
 		return nil, err
 	}
 	if w.request.DryRun {
@@ -306,7 +306,7 @@ func (w *write) replace(object, live *unstructured.Unstructured) (*Answer, error
 	if err := w.admit(object, live); err != nil {
 		return nil, err
 	}
-	if err := w.kind.normalise(object.Object); err != nil {
+	if err := w.kind.normalise(object.Object, w.request.Subresource); err != nil {
 		return nil, err
 	}
 	switch {
@@ -428,16 +428,17 @@ func forgetSystemFields(object *unstructured.Unstructured) {
 
 // dedupOwners removes owner references that are there twice.
 func dedupOwners(object *unstructured.Unstructured) {
-	owners, ok, _ := unstructured.NestedSlice(object.Object, "metadata", "ownerReferences")
-	if !ok || len(owners) < 2 {
+	metadata, _ := object.Object["metadata"].(map[string]any)
+	owners, _ := metadata["ownerReferences"].([]any)
+	if len(owners) < 2 {
 		return
 	}
+	owners = slices.Clone(owners)
 	kept := owners[:0]
 	for _, owner := range owners {
 		if !slices.ContainsFunc(kept, func(other any) bool { return reflect.DeepEqual(owner, other) }) {
 			kept = append(kept, owner)
 		}
 	}
-	metadata, _ := object.Object["metadata"].(map[string]any)
 	metadata["ownerReferences"] = kept
 }
