@@ -51,14 +51,28 @@ func (w *write) applyNew() *unstructured.Unstructured {
 		return object
 	}
 	metadata, _ := object.Object["metadata"].(map[string]any)
-	metadata["managedFields"] = []any{w.entry(fields)}
+	metadata["managedFields"] = []any{w.entry("Apply", fields)}
 	return object
 }
 
-// entry is what managedFields say of an apply.
-func (w *write) entry(fields map[string]any) map[string]any {
+// createAtOnce notes who has created an object of a custom kind, as the field manager does. It returns nil where that has more to do.
+func (w *write) createAtOnce(object *unstructured.Unstructured) *unstructured.Unstructured {
+	metadata, _ := object.Object["metadata"].(map[string]any)
+	if _, noted := metadata["managedFields"]; noted || !w.kind.custom || w.request.Manager == "" || metadata == nil {
+		return nil
+	}
+	fields, ok := w.kind.created.of(object.Object, w.kind.without[""])
+	if !ok || len(fields) == 0 {
+		return nil
+	}
+	metadata["managedFields"] = []any{w.entry("Update", fields)}
+	return object
+}
+
+// entry is what managedFields say of a write.
+func (w *write) entry(operation string, fields map[string]any) map[string]any {
 	entry := map[string]any{
-		"manager": w.request.Manager, "operation": "Apply", "apiVersion": w.kind.GroupVersion().String(),
+		"manager": w.request.Manager, "operation": operation, "apiVersion": w.kind.GroupVersion().String(),
 		"time": w.server.options.Now().UTC().Format(time.RFC3339), "fieldsType": "FieldsV1", "fieldsV1": fields,
 	}
 	if w.request.Subresource != "" {
@@ -97,7 +111,7 @@ func (w *write) applyStatus(live *unstructured.Unstructured) *unstructured.Unstr
 	object := shallow(live)
 	object.Object["status"] = runtime.DeepCopyJSON(status)
 	list := make([]any, 0, len(entries)+1)
-	for _, entry := range slices.Insert(entries, last, w.entry(fields)) {
+	for _, entry := range slices.Insert(entries, last, w.entry("Apply", fields)) {
 		list = append(list, maps.Clone(entry)) // its time may be changed
 	}
 	metadata, _ := object.Object["metadata"].(map[string]any)
@@ -154,6 +168,14 @@ func (w *write) ownsStatus(live *unstructured.Unstructured, entries []map[string
 
 // ownedFields returns the fields that whoever applies an object owns, nil if there are none.
 func (w *write) ownedFields(object *unstructured.Unstructured) (fields map[string]any, err error) {
+	if fields, ok := w.kind.fields.of(object.Object, w.kind.without[w.request.Subresource]); ok && len(fields) > 0 {
+		return fields, nil
+	}
+	return w.ownedPaths(object)
+}
+
+// ownedPaths does the same as Kubernetes' field manager does it, and says what is wrong with the object.
+func (w *write) ownedPaths(object *unstructured.Unstructured) (fields map[string]any, err error) {
 	typed, err := w.kind.types().ObjectToTyped(object)
 	if err != nil {
 		return nil, err

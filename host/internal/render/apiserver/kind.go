@@ -29,6 +29,9 @@ type kind struct {
 	model
 	managers map[string]*managedfields.FieldManager // by subresource
 	filters  map[string]fieldpath.Filter            // what appliers can own, by subresource; nil: all
+	without  map[string][]string                    // the fields that the filters leave out
+	fields   *fieldsOf                              // of what is applied
+	created  *fieldsOf                              // of what is created
 }
 
 // model is what a kind's schema says.
@@ -55,8 +58,15 @@ func (k *kind) complete() error {
 	status := fieldpath.NewSet(fieldpath.MakePathOrDie("status"))
 	others := fieldpath.NewSet(fieldpath.MakePathOrDie("metadata"), fieldpath.MakePathOrDie("spec"))
 	k.managers = map[string]*managedfields.FieldManager{}
-	var err error
+	k.without = map[string][]string{"": {"status"}, "status": {"metadata", "spec"}}
+	typed, err := k.types().ObjectToTyped(k.empty())
+	if err != nil {
+		return err
+	}
+	k.fields = &fieldsOf{schema: typed.Schema(), kind: typed.TypeRef()}
+	k.created = &fieldsOf{schema: typed.Schema(), kind: typed.TypeRef(), created: true}
 	if !k.status {
+		k.without = nil
 		k.managers[""], err = k.manager("", nil)
 		return err
 	}

@@ -55,7 +55,9 @@ func (w *write) create() (*Answer, error) {
 		return nil, err
 	}
 	dedupOwners(object)
-	object = w.managed(w.kind.empty(), object)
+	if w.createAtOnce(object) == nil {
+		object = w.managed(w.kind.empty(), object)
+	}
 	if object.GetName() == "" && object.GetGenerateName() != "" {
 		object.SetName(object.GetGenerateName() + w.server.newName())
 	}
