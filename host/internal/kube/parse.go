@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -87,11 +88,48 @@ func (p *parser) metadataField(name string, value json.RawMessage) (err error) {
 	case "deletionTimestamp":
 		o.Deleting = string(value) != "null"
 	case "finalizers":
-		err = json.Unmarshal(value, &o.Finalizers)
+		err = items(value, p.finalizer)
 	case "ownerReferences":
-		err = json.Unmarshal(value, &o.Owners)
+		err = items(value, p.owner)
 	}
 	p.metadata = append(p.metadata, field{name, value})
+	return err
+}
+
+// items visits the items of a list, of which null has none.
+func items(list json.RawMessage, visit func(json.RawMessage) error) error {
+	if string(list) == "null" {
+		return nil
+	}
+	return abi.Items(list, visit)
+}
+
+func (p *parser) finalizer(value json.RawMessage) error {
+	name, err := text(value)
+	p.object.Finalizers = append(p.object.Finalizers, name)
+	return err
+}
+
+func (p *parser) owner(reference json.RawMessage) error {
+	var owner Owner
+	err := abi.Fields(reference, func(name string, value json.RawMessage) (err error) {
+		switch name {
+		case "apiVersion":
+			owner.APIVersion, err = text(value)
+		case "kind":
+			owner.Kind, err = text(value)
+		case "name":
+			owner.Name, err = text(value)
+		case "uid":
+			var uid string
+			uid, err = text(value)
+			owner.UID = types.UID(uid)
+		case "controller":
+			err = json.Unmarshal(value, &owner.Controller)
+		}
+		return err
+	})
+	p.object.Owners = append(p.object.Owners, owner)
 	return err
 }
 
@@ -113,24 +151,33 @@ func (p *parser) ownAnnotations(value json.RawMessage) error {
 
 // managedFields keeps the host's own entries. There is none unless the text has the beginning of a manager's name.
 func (p *parser) managedFields(value json.RawMessage) error {
-	if !strings.Contains(string(value), `"`+ManagerPrefix) {
+	if !bytes.Contains(value, []byte(`"`+ManagerPrefix)) {
 		return nil
 	}
-	var entries []struct {
-		Manager     string          `json:"manager"`
-		Operation   string          `json:"operation"`
-		Subresource string          `json:"subresource"`
-		Fields      json.RawMessage `json:"fieldsV1"`
-	}
-	if err := json.Unmarshal(value, &entries); err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Manager, ManagerPrefix) && e.Operation == "Apply" {
-			p.object.entries = append(p.object.entries, entry{e.Manager, e.Subresource, slices.Clone(e.Fields)})
+	return items(value, p.managedEntry)
+}
+
+func (p *parser) managedEntry(value json.RawMessage) error {
+	var operation string
+	var made entry
+	err := abi.Fields(value, func(name string, value json.RawMessage) (err error) {
+		switch name {
+		case "manager":
+			made.manager, err = text(value)
+		case "operation":
+			operation, err = text(value)
+		case "subresource":
+			made.subresource, err = text(value)
+		case "fieldsV1":
+			made.fields = value
 		}
+		return err
+	})
+	if strings.HasPrefix(made.manager, ManagerPrefix) && operation == "Apply" {
+		made.fields = slices.Clone(made.fields)
+		p.object.entries = append(p.object.entries, made)
 	}
-	return nil
+	return err
 }
 
 // encode writes the object as modules see it. size is that of the data, which is more than that takes.
@@ -172,7 +219,7 @@ func comma(dst []byte) []byte {
 
 // text decodes a string.
 func text(value json.RawMessage) (s string, err error) {
-	if n := len(value); n >= 2 && value[0] == '"' && !strings.Contains(string(value), `\`) {
+	if n := len(value); n >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
 		return string(value[1 : n-1]), nil
 	}
 	err = json.Unmarshal(value, &s)

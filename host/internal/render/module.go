@@ -8,6 +8,7 @@ import (
 
 	"github.com/wasmloop/wasmloop/host/internal/config"
 	"github.com/wasmloop/wasmloop/host/internal/guest"
+	"github.com/wasmloop/wasmloop/host/internal/render/apiserver"
 	"github.com/wasmloop/wasmloop/host/internal/setup"
 	"github.com/wasmloop/wasmloop/host/internal/source"
 	"github.com/wasmloop/wasmloop/sdk/abi"
@@ -51,6 +52,7 @@ func NewSandbox(ctx context.Context, options SandboxOptions) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	go apiserver.Preload() // modules that are loaded here are called over a cluster
 	return &Sandbox{runtime, options.Source}, nil
 }
 

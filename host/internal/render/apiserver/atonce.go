@@ -42,7 +42,10 @@ func (w *write) applyNew() *unstructured.Unstructured {
 	if sent.GroupVersionKind() != w.kind.GroupVersionKind || sent.GetManagedFields() != nil || w.request.Manager == kubectl {
 		return nil
 	}
-	object := sent.DeepCopy()
+	object := shallow(sent)
+	if w.kind.custom { // what is made of it is the same object, with defaults in it
+		object = sent.DeepCopy()
+	}
 	fields, err := w.ownedFields(object)
 	if err != nil {
 		return nil // the field manager says it better

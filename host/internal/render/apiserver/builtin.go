@@ -101,6 +101,10 @@ var builtinKinds = sync.OnceValues(func() ([]*kind, error) {
 	return kinds, nil
 })
 
+// Preload gets ready what all servers need to know of the built-in kinds, which takes a fifth of a second. The first server waits for
+// it; whoever has something else to do until then calls it beside that.
+func Preload() { _, _ = builtinKinds() }
+
 func parseBuiltin(columns []string) *kind {
 	version, _ := schema.ParseGroupVersion(columns[0])
 	flags := columns[4]
