@@ -58,6 +58,9 @@ const noHash = "00000000000000000000000000000000"
 // encode writes the child with its metadata first, so that fields can be added to it.
 func (s *stamped) encode(child *unstructured.Unstructured) error {
 	metadata, _ := child.Object["metadata"].(map[string]any)
+	if s.body == nil {
+		s.body = make([]byte, 0, 2<<10)
+	}
 	body, err := kube.AppendJSON(append(s.body[:0], `{"metadata":`...), metadata)
 	if err != nil {
 		return fmt.Errorf("cannot encode its metadata: %w", err)

@@ -31,7 +31,7 @@ func (r *Reconciler) identify(observed *observation, request []byte) Identity {
 	// Two requests may look the same though the one lacks what was not asked for yet, and the other what is not there. Only of
 	// the second it is known whom the missing objects wake.
 	_, _ = hash.Write([]byte(encodeRules(observed.asked)))
-	state := observed.object.AppendHostState(nil)
+	state := observed.object.AppendHostState(make([]byte, 0, 4<<10))
 	for _, child := range observed.children {
 		state = child.AppendHostState(state)
 		if !r.view(child.Kind).all() {

@@ -174,12 +174,17 @@ func parse(raw Object, kind schema.GroupVersionKind) (*kube.Object, error) {
 		raw = &unstructured.Unstructured{Object: maps.Clone(raw.Object)}
 		raw.SetGroupVersionKind(kind)
 	}
-	encoded, err := kube.AppendJSON(nil, raw.Object)
-	if err != nil {
+	encoded := encodings.Get().(*[]byte)
+	defer encodings.Put(encoded)
+	var err error
+	if *encoded, err = kube.AppendJSON((*encoded)[:0], raw.Object); err != nil {
 		return nil, err
 	}
-	return kube.Parse(encoded, kind)
+	return kube.Parse(*encoded, kind) // which keeps nothing of it
 }
+
+// encodings are buffers for encoded objects.
+var encodings = sync.Pool{New: func() any { return new(make([]byte, 0, 4<<10)) }}
 
 // Get implements reconcile.Reader and reconcile.RelatedReader.
 func (c *cache) Get(_ context.Context, id kube.ID) (*kube.Object, error) {

@@ -3,7 +3,6 @@ package apiserver
 import (
 	"errors"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -97,7 +96,7 @@ func (w *write) applyStatus(live *unstructured.Unstructured) *unstructured.Unstr
 	mine := slices.IndexFunc(entries, func(entry map[string]any) bool {
 		return idOf(entry) == entryID{w.request.Manager, "Apply", w.kind.GroupVersion().String(), "status"}
 	})
-	if hasEmpty(status) || hasEmpty(live.Object["status"]) || !w.ownsStatus(live, entries, mine) || reflect.DeepEqual(live.Object["status"], sent.Object["status"]) {
+	if hasEmpty(status) || hasEmpty(live.Object["status"]) || !w.ownsStatus(live, entries, mine) || isSame(live.Object["status"], sent.Object["status"]) {
 		return nil
 	}
 	fields, err := w.ownedFields(sent)
@@ -166,7 +165,7 @@ func (w *write) ownsStatus(live *unstructured.Unstructured, entries []map[string
 	fields, err := w.ownedFields(&unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": live.Object["apiVersion"], "kind": live.Object["kind"], "status": status,
 	}})
-	return err == nil && reflect.DeepEqual(fields, entries[mine]["fieldsV1"])
+	return err == nil && isSame(fields, entries[mine]["fieldsV1"])
 }
 
 // ownedFields returns the fields that whoever applies an object owns, nil if there are none.

@@ -3,7 +3,6 @@ package apiserver
 import (
 	"encoding/base64"
 	"fmt"
-	"reflect"
 	"strings"
 	"sync"
 
@@ -312,8 +311,6 @@ func (b builtin) validate(object, old map[string]any, subresource string) field.
 	}
 	return errs
 }
-
-func isSame(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 // pathSegment checks the names of kinds that may have anything in them that a path can: those of RBAC.
 func pathSegment(name string, _ bool) (messages []string) {

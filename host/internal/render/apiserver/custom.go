@@ -81,14 +81,14 @@ func compileKinds(crd *apiextensionsv1.CustomResourceDefinition) ([]*kind, error
 // custom is the model of a custom kind: the schema of its CustomResourceDefinition.
 type custom struct {
 	gvk             schema.GroupVersionKind
-	structural      *structuralschema.Structural
+	structural      *tree
 	openAPI         *spec.Schema
 	converter       managedfields.TypeConverter
 	validator       *validate.SchemaValidator
 	statusValidator *validate.SchemaValidator
 	shape           *shape
 	// status is the status's part of the schema, nil if it has none.
-	status      *structuralschema.Structural
+	status      *tree
 	statusShape *shape
 }
 
@@ -104,12 +104,12 @@ func newCustom(gvk schema.GroupVersionKind, version apiextensionsv1.CustomResour
 	if err != nil {
 		return nil, err
 	}
-	c := &custom{gvk: gvk, structural: structural, openAPI: structural.ToKubeOpenAPI()}
+	c := &custom{gvk: gvk, structural: treeOf(structural), openAPI: structural.ToKubeOpenAPI()}
 	c.validator = validate.NewSchemaValidator(structural.ToKubeOpenAPI(), nil, "", strfmt.Default)
 	if status, ok := c.openAPI.Properties["status"]; ok {
 		c.statusValidator = validate.NewSchemaValidator(&status, nil, "", strfmt.Default)
 		c.statusShape = shapeOf(&status)
-		c.status = member(structural, "status")
+		c.status = c.structural.member("status")
 	}
 	c.shape = shapeOf(c.openAPI)
 	c.converter, err = c.newConverter()
@@ -138,7 +138,7 @@ func (c *custom) merged(object map[string]any) (map[string]any, error) {
 
 func (c *custom) normalise(object map[string]any, subresource string) error {
 	if status, there := object["status"].(map[string]any); there && subresource == "status" && c.status != nil {
-		pruning.Prune(status, c.status, false)
+		pruning.Prune(status, c.status.Structural, false)
 		dropNulls(status, c.status)
 		return nil // the rest is as it was
 	}
@@ -153,7 +153,7 @@ func (c *custom) coerce(object map[string]any, track bool) (unknown []string, er
 
 func (c *custom) prune(object map[string]any, track bool) (unknown []string) {
 	apiVersion, kind := object["apiVersion"], object["kind"]
-	unknown = pruning.PruneWithOptions(object, c.structural, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: track})
+	unknown = pruning.PruneWithOptions(object, c.structural.Structural, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: track})
 	dropNulls(object, c.structural)
 	object["apiVersion"], object["kind"] = apiVersion, kind
 	return unknown
@@ -207,34 +207,33 @@ func keepReset(metadata, sent map[string]any) {
 }
 
 // setSchemaDefaults sets what the schema has defaults for.
-func setSchemaDefaults(value any, s *structuralschema.Structural) {
+func setSchemaDefaults(value any, s *tree) {
 	if s == nil {
 		return
 	}
 	switch v := value.(type) {
 	case map[string]any:
-		for name := range s.Properties {
-			property := s.Properties[name]
+		for name, property := range s.members {
 			if current, there := v[name]; property.Default.Object != nil && (!there || current == nil && !property.Nullable) {
 				v[name] = runtime.DeepCopyJSONValue(property.Default.Object)
 			}
 		}
 		for name, item := range v {
-			setSchemaDefaults(item, member(s, name))
+			setSchemaDefaults(item, s.member(name))
 		}
 	case []any:
 		for _, item := range v {
-			setSchemaDefaults(item, s.Items)
+			setSchemaDefaults(item, s.items)
 		}
 	}
 }
 
 // dropNulls removes nulls that the schema does not allow and has no default for.
-func dropNulls(value any, s *structuralschema.Structural) {
+func dropNulls(value any, s *tree) {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, item := range v {
-			of := member(s, name)
+			of := s.member(name)
 			if item == nil && of != nil && !of.Nullable && of.Default.Object == nil {
 				delete(v, name)
 			} else {
@@ -244,24 +243,10 @@ func dropNulls(value any, s *structuralschema.Structural) {
 	case []any:
 		for _, item := range v {
 			if s != nil {
-				dropNulls(item, s.Items)
+				dropNulls(item, s.items)
 			}
 		}
 	}
-}
-
-// member returns the schema of an object's member, nil if there is none.
-func member(s *structuralschema.Structural, name string) *structuralschema.Structural {
-	if s == nil {
-		return nil
-	}
-	if property, ok := s.Properties[name]; ok {
-		return &property
-	}
-	if s.AdditionalProperties != nil {
-		return s.AdditionalProperties.Structural
-	}
-	return nil
 }
 
 // validate holds an object against its schema. As far as only the status is written, only that is looked at.
@@ -292,11 +277,11 @@ func (c *custom) validateStatus(object, old map[string]any) field.ErrorList {
 }
 
 // validateLists looks for what is twice in lists that are sets or maps, unless there was something already.
-func validateLists(path *field.Path, s *structuralschema.Structural, object, old map[string]any) field.ErrorList {
-	if old != nil && len(listtype.ValidateListSetsAndMaps(path, s, old)) > 0 {
+func validateLists(path *field.Path, s *tree, object, old map[string]any) field.ErrorList {
+	if !s.hasSets || old != nil && len(listtype.ValidateListSetsAndMaps(path, s.Structural, old)) > 0 {
 		return nil
 	}
-	return listtype.ValidateListSetsAndMaps(path, s, object)
+	return listtype.ValidateListSetsAndMaps(path, s.Structural, object)
 }
 
 // fieldErrors says in the words of the API what a validator says.

@@ -1,7 +1,6 @@
 package apiserver
 
 import (
-	"reflect"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -64,7 +63,7 @@ func keepTimes(object, live *unstructured.Unstructured) {
 		times[i] = entry["time"]
 		entry["time"] = old[i]["time"]
 	}
-	if reflect.DeepEqual(object.Object, live.Object) {
+	if isSame(object.Object, live.Object) {
 		return
 	}
 	for i, entry := range fresh {

@@ -2,7 +2,6 @@ package apiserver
 
 import (
 	"maps"
-	"reflect"
 
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -85,11 +84,11 @@ func (k *kind) takeStatus(object, live *unstructured.Unstructured) {
 
 // counts says whether a change is one of what a generation counts.
 func (k *kind) counts(object, live *unstructured.Unstructured) bool {
-	if !reflect.DeepEqual(k.counted(object), k.counted(live)) {
+	if !isSame(k.counted(object), k.counted(live)) {
 		return true
 	}
 	annotated := k.GroupKind() == deploymentKind // its rollouts are also told apart by annotations
-	return annotated && !reflect.DeepEqual(object.GetAnnotations(), live.GetAnnotations())
+	return annotated && !isSame(object.GetAnnotations(), live.GetAnnotations())
 }
 
 func (k *kind) counted(object *unstructured.Unstructured) map[string]any {

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"math"
+	"reflect"
 	"regexp"
 	"unicode/utf8"
 
@@ -47,7 +48,7 @@ func shapeOf(s *spec.Schema) *shape {
 	if made.kind == "" {
 		bare := *s
 		bare.Description, bare.Nullable, bare.VendorExtensible = "", false, spec.VendorExtensible{}
-		made.anything = isSame(bare, spec.Schema{})
+		made.anything = reflect.DeepEqual(bare, spec.Schema{})
 		made.unsure = !made.anything
 	}
 	return made

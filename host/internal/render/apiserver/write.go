@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -317,7 +316,7 @@ func (w *write) replace(object, live *unstructured.Unstructured) (*Answer, error
 	case live.GetDeletionTimestamp() != nil && len(object.GetFinalizers()) == 0 && !w.kind.holdsContents(live):
 		w.server.remove(w.kind, object, live)
 		return &Answer{Object: object, Gone: true}, nil
-	case reflect.DeepEqual(object.Object, live.Object):
+	case isSame(object.Object, live.Object):
 		return &Answer{Object: live}, nil
 	}
 	return &Answer{Object: w.server.commit(w.kind, object, live)}, nil
@@ -438,7 +437,7 @@ func dedupOwners(object *unstructured.Unstructured) {
 	owners = slices.Clone(owners)
 	kept := owners[:0]
 	for _, owner := range owners {
-		if !slices.ContainsFunc(kept, func(other any) bool { return reflect.DeepEqual(owner, other) }) {
+		if !slices.ContainsFunc(kept, func(other any) bool { return isSame(owner, other) }) {
 			kept = append(kept, owner)
 		}
 	}
