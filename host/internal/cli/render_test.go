@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,7 +83,13 @@ func TestRenderFails(t *testing.T) {
 		"no config":          {"of what?", []string{module, "--controller=x", "book.yaml"}, 1, "--controller names a controller of --config"},
 		"unknown output":     {"the right ones are said", []string{module, "-o", "xml", "book.yaml"}, 1, `unknown --output "xml": want yaml, json, diff or tree`},
 		"no time":            {"with an example", []string{module, "--now=today", "book.yaml"}, 1, `--now "today" is no time like 2026`},
+		"none is reconciled": {"nothing was rendered", []string{conf, "--controller=podlogger", "--all", "book.yaml"}, 1, "none of the objects is reconciled"},
+		"all of nothing":     {"there is no kind", []string{module, "--all", "comment.yaml"}, 1, "comment.yaml has no object"},
+		"all fail":           {"each is named", []string{"--config=fail.yaml", "--all", "things.yaml"}, 2, "12 of 12 objects failed:\n  Thing default/t-0: module failed"},
+		"many fail":          {"not all are named", []string{"--config=fail.yaml", "--all", "things.yaml"}, 2, "\n  and 2 more"},
+		"all are invalid":    {"the answers are not as they must be", []string{"--config=kind.yaml", "--all", "things.yaml"}, 3, "12 of 12 objects failed"},
 		"watching stdin":     {"it cannot change", []string{module, "--watch", "-"}, 1, "--watch needs files"},
+		"watching stdin too": {"it cannot change", []string{module, "--watch", "book.yaml", "-"}, 1, "--watch needs files"},
 		"twice":              {"which is meant?", []string{module, "book.yaml", "book.yaml"}, 1, "MarkdownView default/b is there twice"},
 		"against its schema": {"as a cluster would refuse it", []string{module, "book.yaml", "crd.yaml"}, 1, "cannot create MarkdownView default/b"},
 		"trap":               {"the module failed", []string{"--config=trap.yaml", "fault.yaml"}, 2, "Thing default/t: module trapped"},
@@ -97,7 +105,7 @@ func TestRenderFails(t *testing.T) {
 		"fault.yaml":    "apiVersion: check.test/v1\nkind: Thing\nmetadata: {name: t, namespace: default}\nspec: {words: {a: " + strings.Repeat("x", 256) + "}}\n",
 		"wordless.yaml": "apiVersion: check.test/v1\nkind: Thing\nmetadata: {name: t, namespace: default}\n",
 		"trap.yaml":     faulty(t, "trap"), "loop.yaml": faulty(t, "loop"), "fail.yaml": faulty(t, "fail"), "append.yaml": faulty(t, "append"), "kind.yaml": faulty(t, "kind"),
-		"thing.yaml": "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\n",
+		"things.yaml": manyThings(12), "thing.yaml": "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\n",
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -106,6 +114,58 @@ func TestRenderFails(t *testing.T) {
 				t.Errorf("%s: got %d, %s, want %d, %s", tt.reason, got.Code, got.Stderr, tt.code, tt.stderr)
 			}
 		})
+	}
+}
+
+func manyThings(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "apiVersion: check.test/v1\nkind: Thing\nmetadata: {name: t-%d, namespace: default}\n---\n", i)
+	}
+	return b.String()
+}
+
+// TestRenderAll renders all objects of a file, in all forms.
+func TestRenderAll(t *testing.T) {
+	conf := "--config=" + absolute(t, "config/wasmloop.yaml")
+	module := "--module=" + absolute(t, "modules/markdownview/markdownview.wasm")
+	second := strings.Replace(book, "name: b,", "name: a,", 1)
+	files := map[string]string{"books.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: spare}\n---\n" + book + "---\n" + second, "observed.yaml": `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: stale, namespace: default, ownerReferences: [{apiVersion: view.example.com/v1, kind: MarkdownView, name: b, controller: true}]}
+`}
+	tree := `MarkdownView default/a
+├── ConfigMap default/markdowns-a  created
+├── Deployment default/viewer-a    created
+└── Service default/viewer-a       created
+MarkdownView default/b
+├── ConfigMap default/markdowns-b  created
+├── Deployment default/viewer-b    created
+├── Service default/viewer-b       created
+└── ConfigMap default/stale        deleted
+`
+	got := run(t, files, "render", compiled(t), conf, "-q", "--all", "-o", "tree", "books.yaml", "observed.yaml")
+	if diff := cmp.Diff(result{Stdout: tree}, got); diff != "" {
+		t.Errorf("each with its children: -want +got:\n%s", diff)
+	}
+	got = run(t, files, "render", compiled(t), conf, "--all", "books.yaml", "observed.yaml")
+	of := "deleted:\n- apiVersion: v1\n  kind: ConfigMap\n  name: stale\n  namespace: default\nkind: RenderOutcome\nof:\n  apiVersion: view.example.com/v1\n  kind: MarkdownView\n  name: b\n  namespace: default\n"
+	if !strings.Contains(got.Stdout, of) || strings.Count(got.Stdout, "kind: Deployment\n") != 2 || !strings.Contains(got.Stderr, "► 2 objects, 4 calls of the module, ") {
+		t.Errorf("an outcome says of which object it is: got %+v", got)
+	}
+	got = run(t, files, "render", compiled(t), module, "-q", "--all", "-o", "json", "books.yaml")
+	var list []struct {
+		Of       struct{ Name string }
+		Children []any
+		Calls    int
+	}
+	if err := json.Unmarshal([]byte(got.Stdout), &list); err != nil || len(list) != 2 || list[0].Of.Name != "a" || len(list[1].Children) != 3 || list[1].Calls < 2 {
+		t.Errorf("a list, of the kind that is no namespace: got %v, %+v", err, got)
+	}
+	got = run(t, files, "render", compiled(t), module, "-q", "--all", "-o", "diff", "books.yaml")
+	if strings.Count(got.Stdout, "+kind: Deployment\n") != 2 {
+		t.Errorf("what is new of both: got %+v", got)
 	}
 }
 

@@ -18,14 +18,23 @@ import (
 func (p *Plan) claim(outcome *Outcome) (claimed bool) {
 	for _, child := range outcome.Answer().Children {
 		id := p.childID(child.Reference(), outcome.ID.Namespace)
-		at := slices.IndexFunc(p.objects, func(object Object) bool { return IDOf(object) == id })
-		if at < 0 || p.claims[id].Name != "" || len(p.objects[at].GetOwnerReferences()) > 0 || p.objects[at].GetAnnotations()[apply.AnnotationOwnedBy] != "" {
-			continue
+		if p.unclaimed[id] && p.claims[id].Name == "" {
+			p.claims[id] = outcome.ID
+			claimed = true
 		}
-		p.claims[id] = outcome.ID
-		claimed = true
 	}
 	return claimed
+}
+
+// findUnclaimed finds the objects that say of nobody that they are his, of kinds that children may have.
+func (p *Plan) findUnclaimed() {
+	p.unclaimed = map[kube.ID]bool{}
+	for _, object := range p.objects {
+		claims := len(object.GetOwnerReferences()) > 0 || object.GetAnnotations()[apply.AnnotationOwnedBy] != ""
+		if !claims && (p.madeUp || p.owns(object.GroupVersionKind())) {
+			p.unclaimed[IDOf(object)] = true
+		}
+	}
 }
 
 // ownerOf returns the reconciled object whose child an object is, if it is one of the controller's.

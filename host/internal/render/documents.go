@@ -92,16 +92,25 @@ func checkObject(object Object) error {
 
 // Encode writes documents as YAML.
 func Encode(documents []map[string]any) ([]byte, error) {
-	var text bytes.Buffer
+	type one struct {
+		document map[string]any
+		text     []byte
+		err      error
+	}
+	all := make([]*one, len(documents))
 	for i, document := range documents {
-		encoded, err := yaml.Marshal(document)
-		if err != nil {
-			return nil, err
+		all[i] = &one{document: document}
+	}
+	inParallel(all, func(o *one) { o.text, o.err = yaml.Marshal(o.document) })
+	var text bytes.Buffer
+	for i, o := range all {
+		if o.err != nil {
+			return nil, o.err
 		}
 		if i > 0 {
 			text.WriteString("---\n")
 		}
-		text.Write(encoded)
+		text.Write(o.text)
 	}
 	return text.Bytes(), nil
 }

@@ -29,8 +29,9 @@ type Plan struct {
 
 	only    *kube.ID
 	objects []Object
-	// claims say of objects that say nothing themselves whose children they are.
-	claims map[kube.ID]kube.ID
+	// unclaimed are the objects that say nothing themselves of whose children they are, and claims say it of some of them.
+	unclaimed map[kube.ID]bool
+	claims    map[kube.ID]kube.ID
 	fors   []reconcile.Kind
 	owned  []reconcile.OwnedKind
 }
@@ -56,6 +57,7 @@ func Prepare(ctx context.Context, input Input, note func(string)) (*Plan, error)
 	if input.Only != nil {
 		p.only = new(IDOf(p.objects[0]))
 	}
+	p.findUnclaimed()
 	return p, p.resolve(ctx)
 }
 
@@ -148,6 +150,9 @@ func (p *Plan) applyOptions() apply.Options { return setup.ApplyOptions(&p.entry
 // Grow adds to the plan what the answers in a cluster have shown to be missing, and says whether there was anything: kinds that
 // an entry lacks that was made up, and children among the objects that say of nobody that they are his.
 func (p *Plan) Grow(ctx context.Context, cluster *Cluster) (grown bool, err error) {
+	if !p.madeUp && len(p.unclaimed) == 0 {
+		return false, nil
+	}
 	for _, outcome := range cluster.Outcomes() {
 		for _, added := range p.widen(outcome) {
 			p.note("the controller is taken to have " + added)

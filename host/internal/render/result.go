@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
@@ -112,9 +113,15 @@ func identity(id kube.ID) Object {
 
 // deletions returns the children that there were at first and that are gone, by the objects that had them.
 func (c *Cluster) deletions() map[kube.ID][]abi.Reference {
-	gone, now := map[kube.ID][]abi.Reference{}, c.cache.all()
+	gone, now, owners := map[kube.ID][]abi.Reference{}, c.cache.all(), map[types.UID]kube.ID{}
+	for id, object := range c.initial {
+		owners[object.GetUID()] = id
+	}
 	for _, id := range sortedIDs(c.initial) {
 		owner, isChild := c.plan.ownerOf(c.initial[id])
+		if mark := strings.Split(c.initial[id].GetAnnotations()[apply.AnnotationOwnedBy], "/"); len(mark) > 1 && mark[0] == c.plan.entry.Name {
+			owner, isChild = owners[types.UID(mark[1])] // the UIDs that objects have here
+		}
 		there := now[id]
 		if isChild && (there == nil || there.GetUID() != c.initial[id].GetUID() || there.GetDeletionTimestamp() != nil) {
 			gone[owner] = append(gone[owner], referenceTo(id))

@@ -106,14 +106,17 @@ func (f *fieldsOf) walkMap(object map[string]any, kind *smd.Map) (fields map[str
 	return fields, true
 }
 
+// leaf says of a field that it is owned, and that nothing below it is. Nobody changes it.
+var leaf = map[string]any{}
+
 // add adds an item to fields, unless nobody owns anything of it.
 func add(fields map[string]any, name string, below map[string]any, itself bool) {
 	switch {
 	case len(below) == 0 && !itself:
 	case len(below) == 0:
-		fields[name] = map[string]any{}
+		fields[name] = leaf
 	case itself:
-		below["."] = map[string]any{}
+		below["."] = leaf
 		fields[name] = below
 	default:
 		fields[name] = below
