@@ -58,7 +58,7 @@ that are not built in (their objects may be anything then), and without --config
 object is a child if it says so by an owner reference to the object, or if it says nothing and the module wants it.
 
 With --all, all objects in the files are reconciled that are of a kind that the controller reconciles (without --config: of
-the kind of the first one that is neither a namespace nor a definition), side by side in one cluster. What is printed of one comes after what is printed of another, by
+the kind of the first one that is neither a namespace nor a definition), side by side in one cluster. They are printed by
 name; a RenderOutcome says in its field "of" which object it is about, and -o json prints a list.
 
 Exit codes: 0 all is well; 1 wrong usage or input; 2 the module failed or its answer cannot be carried out; 3 its answer

@@ -10,7 +10,6 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"sigs.k8s.io/yaml"
 
-	"github.com/wasmloop/wasmloop/host/internal/kube"
 	"github.com/wasmloop/wasmloop/host/internal/render"
 )
 
@@ -135,15 +134,15 @@ func textOf(object render.Object) []byte {
 
 // printTrees prints each object with its children below it, and what became of each.
 func (p *renderPrinter) printTrees() error {
-	actions := map[kube.ID]string{}
+	actions := map[string]string{}
 	for _, touched := range p.cluster.Touched() {
-		actions[touched.ID] = touched.Action()
+		actions[touched.ID.String()] = touched.Action()
 	}
 	for i, result := range p.results() {
 		owner := p.outcomes[i].ID
 		lines := [][2]string{}
 		for _, child := range p.cluster.Children(owner) {
-			lines = append(lines, [2]string{child.String(), cmp.Or(actions[child], "unchanged")})
+			lines = append(lines, [2]string{child.String(), cmp.Or(actions[child.String()], "unchanged")})
 		}
 		for _, gone := range result.Deleted {
 			lines = append(lines, [2]string{gone.String(), "deleted"})

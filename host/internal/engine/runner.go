@@ -27,6 +27,9 @@ const (
 	// cacheTimeout is how long it may take to list all objects. It has all the time that it needs: a list that was given up would
 	// begin from the start.
 	cacheTimeout = 24 * time.Hour
+	// predecessorTimeout is how long a write of a host that was killed may be on its way. The API server gives up what it does for a
+	// client that is gone; what it has handed to its storage by then is there within this time.
+	predecessorTimeout = 10 * time.Second
 	// restartPause is the time between two tries to start a controller.
 	restartPause = 5 * time.Second
 )
@@ -294,7 +297,7 @@ func (r *runner) reconcilers(w watches, cache kube.Watches, fors []reconcile.Kin
 		if err != nil {
 			return nil, err
 		}
-		controller.Tally = tallyOf(r.entry.Name)
+		controller.Tally, controller.Predecessor = tallyOf(r.entry.Name), predecessorTimeout
 		controller.Selector, controller.Related.Reader = w.fors[i].selector, relatedFor{follows, kind.GroupVersionKind}
 		if remembered != nil {
 			controller.Outcomes = remembered

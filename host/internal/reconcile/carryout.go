@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -107,8 +108,8 @@ func (r *Reconciler) note(ctx context.Context, name types.NamespacedName, change
 		r.memory.sure(name, change.ID)
 		switch change.Action {
 		case apply.Failed:
-			if doubtful(change.Err) {
-				r.memory.doubt(name, change.ID)
+			if r.inDoubt(ctx, change.ID, change.Err) {
+				r.memory.doubt(name, change.ID, time.Now().Add(cacheTimeout))
 			}
 			if _, refused := errors.AsType[*apply.RefusedError](change.Err); refused {
 				r.memory.refused(name, change.ID)

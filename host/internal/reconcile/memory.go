@@ -59,7 +59,8 @@ type remembered struct {
 	writes map[kube.ID]write
 	// since is the time of the oldest of them.
 	since time.Time
-	// doubts are the children of which nobody knows whether they were written, and since when.
+	// doubts are the children of which nobody knows whether they were written, and until when that matters. The empty name stands
+	// for any child.
 	doubts map[kube.ID]time.Time
 	// events are the last events and when they were recorded.
 	events map[abi.Event]time.Time
@@ -116,6 +117,7 @@ func (r *Reconciler) Names() []types.NamespacedName {
 // Inherit has r wait for the writes of another Reconciler of the same controller and kind, which has ended: the cache that they
 // share may not show them yet. What was settled by the other one's module, this one's has to be asked again.
 func (r *Reconciler) Inherit(from *Reconciler) {
+	r.started = from.started
 	from.memory.mu.Lock()
 	defer from.memory.mu.Unlock()
 	for name, known := range from.memory.objects {

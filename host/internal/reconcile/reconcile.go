@@ -92,6 +92,9 @@ type Controller struct {
 	Outcomes Outcomes
 	// Resync is the time after which an object is looked at again though nothing happened. 0: never.
 	Resync time.Duration
+	// Predecessor is how long after New writes may still arrive of a host before this one. Until then no object is let go that may
+	// have children which would stay. 0: there was none.
+	Predecessor time.Duration
 	// Tally is told what is worth counting. nil: nobody is.
 	Tally Tally
 	// Now is the time that modules are told, and that is written into conditions. nil: time.Now.
@@ -125,6 +128,7 @@ type Reconciler struct {
 	applier    *apply.Applier
 	recorder   Recorder
 	now        func() time.Time
+	started    time.Time
 	memory     memory
 	// dependencies know which objects are to be woken by which related ones.
 	dependencies dependencies
@@ -133,7 +137,7 @@ type Reconciler struct {
 // New returns a Reconciler. reader is a cache of the kinds in controller, with IndexKeys as its index.
 func New(controller Controller, module Module, reader Reader, applier *apply.Applier, recorder Recorder) *Reconciler {
 	r := &Reconciler{
-		controller: controller, module: module, reader: reader, applier: applier, recorder: recorder, now: time.Now,
+		controller: controller, module: module, reader: reader, applier: applier, recorder: recorder, now: time.Now, started: time.Now(),
 	}
 	if controller.Tally == nil {
 		r.controller.Tally = noTally{}
@@ -161,6 +165,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 	}
 	if r.memory.meet(name, object.UID) {
 		r.dependencies.forgetAll(name)
+		r.doubtPredecessor(name, object)
 	}
 	if wait := r.unseenWrites(ctx, name); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -98,8 +97,8 @@ func (k *kinds) makeUp(kind schema.GroupVersionKind, namespaced bool) error {
 	}
 	k.madeUp = append(k.madeUp, definition)
 	k.mapper.Forget()
-	k.note(fmt.Sprintf("kind %s %s has no definition here: it is taken to be %s, and its objects may be anything",
-		kind.GroupVersion(), kind.Kind, strings.ToLower(string(scope))))
+	scoped := map[apiextensionsv1.ResourceScope]string{apiextensionsv1.NamespaceScoped: "namespaced", apiextensionsv1.ClusterScoped: "cluster-scoped"}
+	k.note(fmt.Sprintf("kind %s %s has no definition here: it is taken to be %s, and its objects may be anything", kind.GroupVersion(), kind.Kind, scoped[scope]))
 	return nil
 }
 

@@ -32,8 +32,8 @@ type Plan struct {
 	// unclaimed are the objects that say nothing themselves of whose children they are, and claims say it of some of them.
 	unclaimed map[kube.ID]bool
 	claims    map[kube.ID]kube.ID
-	fors   []reconcile.Kind
-	owned  []reconcile.OwnedKind
+	fors      []reconcile.Kind
+	owned     []reconcile.OwnedKind
 }
 
 // Prepare makes a plan of an input. Errors say what is wrong with the input.

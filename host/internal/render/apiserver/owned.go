@@ -181,7 +181,7 @@ func (f *fieldsOf) keysOf(object map[string]any, kind *smd.List) (keys *value.Fi
 	for _, key := range kind.Keys {
 		of, there := object[key]
 		if !there {
-			field, _ := atom.Map.FindField(key)
+			field, _ := atom.FindField(key)
 			of, there = field.Default, field.Default != nil
 		}
 		if there {
