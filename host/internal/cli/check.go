@@ -65,7 +65,7 @@ func (f *checkFlags) run(command *cobra.Command, args []string) error {
 	if len(objects) == 0 {
 		return fmt.Errorf("%s has no object", strings.Join(args, ", "))
 	}
-	target, err := f.target.find(likelyReconciled(objects)...)
+	target, err := f.target.find(kindsIn(objects)...)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,8 @@ import (
 // renderFlags are the flags of wasmloop render.
 type renderFlags struct {
 	target targetFlags
+	// loaded is where the module came from the last time.
+	loaded string
 	all    bool
 	output string
 	now    string
@@ -77,7 +79,7 @@ is not as the protocol has it.`,
 	}
 	flags.target.register(command)
 	set := command.Flags()
-	set.BoolVar(&flags.all, "all", false, "reconcile all objects in the files, not only the one in OBJECT")
+	set.BoolVar(&flags.all, "all", false, "reconcile all objects in the files that are of the controller's kinds, not only the one in OBJECT")
 	set.StringVarP(&flags.output, "output", "o", outputYAML, "what is printed: yaml, json, diff (against what is observed) or tree")
 	set.StringVar(&flags.now, "now", "", "`time` that the clock begins with, as RFC 3339 (default: 2026-01-01T00:00:00Z)")
 	set.BoolVar(&flags.watch, "watch", false, "do it again whenever a file changes, until interrupted")
@@ -115,6 +117,7 @@ func (f *renderFlags) run(command *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	f.loaded = target.url
 	module, closeModule, err := target.load(ctx, render.SandboxOptions{CacheDir: f.target.cacheDir})
 	if err != nil {
 		return &codedError{err, exitModule}
@@ -134,9 +137,8 @@ func (f *renderFlags) input(stdin io.Reader, args []string) (input render.Input,
 		if len(input.Objects) == 0 {
 			return input, nil, fmt.Errorf("%s has no object", strings.Join(args, ", "))
 		}
-		kinds := likelyReconciled(input.Objects)
-		input.For = kinds[0]
-		target, err = f.target.find(kinds...)
+		input.For = likelyReconciled(input.Objects)
+		target, err = f.target.find(kindsIn(input.Objects)...)
 		return input, target, err
 	}
 	if input.Only, err = readOne(stdin, args[0], ", or reconcile all of them with --all"); err != nil {

@@ -20,9 +20,12 @@ func (f *renderFlags) runAgain(command *cobra.Command, args []string) error {
 	seen := ""
 	for {
 		if now := f.stateOf(args); now != seen {
-			seen = now
+			before := f.loaded
 			if err := f.run(command, args); err != nil {
 				fmt.Fprintf(stderr, "✗ %v\n", err)
+			}
+			if seen = now; f.loaded != before { // it is watched, too
+				seen = f.stateOf(args)
 			}
 			fmt.Fprintln(stderr, "► waiting for a change; Ctrl-C ends")
 		}
@@ -36,10 +39,7 @@ func (f *renderFlags) runAgain(command *cobra.Command, args []string) error {
 
 // stateOf returns a text that changes when one of the files does.
 func (f *renderFlags) stateOf(args []string) string {
-	paths := append([]string{f.target.module, f.target.config}, args...)
-	if _, target, err := f.input(nil, args); err == nil {
-		paths = append(paths, strings.TrimPrefix(target.url, "file://"))
-	}
+	paths := append([]string{f.target.module, f.target.config, strings.TrimPrefix(f.loaded, "file://")}, args...)
 	var b strings.Builder
 	for _, path := range paths {
 		files, _ := filesOf(path) // one that is not there may come

@@ -83,24 +83,25 @@ func (f *targetFlags) find(kinds ...schema.GroupVersionKind) (*target, error) {
 	return t, t.use(path)
 }
 
-// likelyReconciled returns the kinds of objects, each once, in the order in which they come. Namespaces and definitions of kinds are
-// taken to be there for the others, if there are others.
-func likelyReconciled(objects []render.Object) []schema.GroupVersionKind {
-	var kinds, rest []schema.GroupVersionKind
+// kindsIn returns the kinds of objects, each once.
+func kindsIn(objects []render.Object) (kinds []schema.GroupVersionKind) {
 	for _, object := range objects {
-		kind := object.GroupVersionKind()
-		list := &kinds
-		if kind.Kind == "Namespace" || kind.Kind == "CustomResourceDefinition" {
-			list = &rest
+		if kind := object.GroupVersionKind(); !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
 		}
-		if !slices.Contains(*list, kind) {
-			*list = append(*list, kind)
-		}
-	}
-	if len(kinds) == 0 {
-		return rest
 	}
 	return kinds
+}
+
+// likelyReconciled returns the kind that is reconciled where nothing says so: the first one, but for namespaces and definitions of
+// kinds, which are there for the others.
+func likelyReconciled(objects []render.Object) schema.GroupVersionKind {
+	for _, object := range objects {
+		if kind := object.GroupVersionKind(); kind.Kind != "Namespace" && kind.Kind != "CustomResourceDefinition" {
+			return kind
+		}
+	}
+	return objects[0].GroupVersionKind()
 }
 
 // choose finds the controller that is meant.

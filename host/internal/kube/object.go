@@ -41,11 +41,9 @@ type Object struct {
 
 // Owner is an owner reference.
 type Owner struct {
-	APIVersion string    `json:"apiVersion"`
-	Kind       string    `json:"kind"`
-	Name       string    `json:"name"`
-	UID        types.UID `json:"uid"`
-	Controller bool      `json:"controller"`
+	APIVersion, Kind, Name string
+	UID                    types.UID
+	Controller             bool
 }
 
 type mark struct{ key, value string }

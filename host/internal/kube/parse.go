@@ -101,7 +101,12 @@ func items(list json.RawMessage, visit func(json.RawMessage) error) error {
 	if string(list) == "null" {
 		return nil
 	}
-	return abi.Items(list, visit)
+	return abi.Items(list, func(item json.RawMessage) error {
+		if string(item) == "null" {
+			return nil
+		}
+		return visit(item)
+	})
 }
 
 func (p *parser) finalizer(value json.RawMessage) error {

@@ -108,7 +108,7 @@ func (r *Reconciler) note(ctx context.Context, name types.NamespacedName, change
 		r.memory.sure(name, change.ID)
 		switch change.Action {
 		case apply.Failed:
-			if r.inDoubt(ctx, change.ID, change.Err) {
+			if r.inDoubt(ctx, change) {
 				r.memory.doubt(name, change.ID, time.Now().Add(cacheTimeout))
 			}
 			if _, refused := errors.AsType[*apply.RefusedError](change.Err); refused {

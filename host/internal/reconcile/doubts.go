@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/wasmloop/wasmloop/host/internal/apply"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
@@ -24,15 +25,15 @@ func doubtful(err error) bool {
 }
 
 // inDoubt says whether a child may be there that the cache does not show, after a write of it has failed: the write may have been
-// carried out, or another one's that the cache has not heard of.
-func (r *Reconciler) inDoubt(ctx context.Context, child kube.ID, err error) bool {
-	if doubtful(err) {
+// carried out, or somebody else's was, of which the cache has not heard, so that it could not be created.
+func (r *Reconciler) inDoubt(ctx context.Context, failed apply.Change) bool {
+	if doubtful(failed.Err) {
 		return true
 	}
-	if !apierrors.IsConflict(err) {
+	if deletion := failed.Object != nil; deletion || !apierrors.IsConflict(failed.Err) {
 		return false
 	}
-	shown, err := r.reader.Get(ctx, child)
+	shown, err := r.reader.Get(ctx, failed.ID)
 	return err == nil && shown == nil
 }
 
@@ -47,13 +48,14 @@ func (m *memory) doubt(name types.NamespacedName, child kube.ID, until time.Time
 	})
 }
 
-// doubtPredecessor does so of an object that is seen for the first time: what a host before this one has written for it may still be
-// on its way, though that host is gone. It concerns objects that are held because of such children, and not those that may have none.
-func (r *Reconciler) doubtPredecessor(name types.NamespacedName, object *kube.Object) {
-	until := r.started.Add(r.controller.Predecessor)
-	if time.Now().Before(until) && r.holds(object) && slices.ContainsFunc(r.controller.Owns, r.mayStay) {
-		r.memory.doubt(name, kube.ID{}, until)
+// unsure returns how long to wait until all that was written for an object is known: by this host, and where there may be children
+// that would stay, by one before it, which may be gone while what it has written is still on its way.
+func (r *Reconciler) unsure(name types.NamespacedName) time.Duration {
+	wait := r.memory.unsure(name)
+	if slices.ContainsFunc(r.controller.Owns, r.mayStay) {
+		wait = max(wait, time.Until(r.started.Add(r.controller.Predecessor)))
 	}
+	return wait
 }
 
 // mayStay says whether children of a kind may be where no owner reference leads.

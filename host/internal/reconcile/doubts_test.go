@@ -50,7 +50,7 @@ func TestPredecessor(t *testing.T) {
 	if b.reconcileOnce(); len(b.finalizers()) == 0 {
 		t.Error("another one may come")
 	}
-	b.memory.update(b.name, func(known *remembered) { known.doubts[kube.ID{}] = time.Now() })
+	b.started = time.Now().Add(-time.Minute)
 	if b.reconcileOnce(); b.observe(thing, b.name) != nil {
 		t.Error("nothing comes any more, and it is still there")
 	}

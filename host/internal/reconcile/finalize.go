@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
@@ -40,7 +41,7 @@ func (r *Reconciler) cleanUp(ctx context.Context, name types.NamespacedName, obs
 	if left > 0 {
 		return reconcile.Result{RequeueAfter: r.resync()}, nil // the going of each wakes the object
 	}
-	if wait := r.memory.unsure(name); wait > 0 {
+	if wait := r.unsure(name); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	if err := r.release(ctx, name, observed.object); err != nil {
@@ -72,12 +73,14 @@ func (r *Reconciler) holdForChildren(ctx context.Context, name types.NamespacedN
 		held, err := r.applier.Hold(ctx, observed.object, r.controller.Name)
 		r.memory.wrote(name, held, false)
 		return err
-	case r.holds(observed.object) && r.memory.unsure(name) == 0 &&
-		!slices.ContainsFunc(observed.children, func(child *kube.Object) bool { return stays(child.ID()) }):
-		return r.release(ctx, name, observed.object)
-	default:
+	case !r.holds(observed.object) || slices.ContainsFunc(observed.children, func(child *kube.Object) bool { return stays(child.ID()) }):
 		return nil
 	}
+	if wait := r.unsure(name); wait > 0 { // one may come of which nobody knows the name
+		r.memory.doubt(name, kube.ID{}, time.Now().Add(wait))
+		return nil
+	}
+	return r.release(ctx, name, observed.object)
 }
 
 func (r *Reconciler) options(id kube.ID) apply.KindOptions {

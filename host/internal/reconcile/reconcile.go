@@ -165,7 +165,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 	}
 	if r.memory.meet(name, object.UID) {
 		r.dependencies.forgetAll(name)
-		r.doubtPredecessor(name, object)
 	}
 	if wait := r.unseenWrites(ctx, name); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -255,10 +254,11 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	due := r.dueAfter(r.requeueAfter(response))
 	if open {
 		r.memory.settle(name, "", Identity{}, due)
-		if wait := r.memory.unsure(name); wait > 0 {
-			return reconcile.Result{RequeueAfter: wait}, nil
+		result := r.rest(due)
+		if wait := r.memory.unsure(name); wait > 0 && (result.RequeueAfter == 0 || wait < result.RequeueAfter) {
+			result.RequeueAfter = wait
 		}
-		return r.rest(due), nil
+		return result, nil
 	}
 	return r.settle(name, observed, identity, due), nil
 }

@@ -73,20 +73,24 @@ func (p *Plan) Converge(ctx context.Context, options Options) (*Cluster, error) 
 			return nil, err
 		}
 		if options.Wave > 1 && cluster.step(ctx) { // many objects: what the first show to be missing need not be found out by all
-			if grown, err := p.Grow(ctx, cluster); err != nil || grown {
-				if err != nil {
-					return nil, err
-				}
+			grown, err := p.Grow(ctx, cluster)
+			if err != nil {
+				return nil, err
+			}
+			if grown {
 				continue
 			}
 		}
 		cluster.Settle(ctx)
-		if cluster.Raced() {
+		grown, err := p.Grow(ctx, cluster)
+		switch {
+		case err != nil:
+			return nil, err
+		case grown:
+		case cluster.Raced():
 			options.Wave = 1
-			continue
-		}
-		if grown, err := p.Grow(ctx, cluster); err != nil || !grown {
-			return cluster, err
+		default:
+			return cluster, nil
 		}
 	}
 	return nil, fmt.Errorf("the module wants something else each time, %d times in a row", maxPrepare)

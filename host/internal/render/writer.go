@@ -69,9 +69,12 @@ func (w writer) do(ctx context.Context, id kube.ID, request *apiserver.Request) 
 
 func decodeBody(body []byte) (*unstructured.Unstructured, error) {
 	decoded, err := kube.DecodeJSON(body)
-	fields, isObject := decoded.(map[string]any)
-	if err != nil || !isObject {
+	if err != nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("cannot decode it: %v", err))
+	}
+	fields, isObject := decoded.(map[string]any)
+	if !isObject {
+		return nil, apierrors.NewBadRequest("it is no object")
 	}
 	return &unstructured.Unstructured{Object: fields}, nil
 }

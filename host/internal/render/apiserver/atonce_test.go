@@ -198,7 +198,7 @@ func applyByManager(server *Server, request Request) (*unstructured.Unstructured
 		if err != nil {
 			return nil, err
 		}
-		decoded, err := k.merged(merged.(*unstructured.Unstructured).Object)
+		decoded, err := k.merged(merged.(*unstructured.Unstructured).Object, request.Subresource)
 		if err != nil {
 			return nil, err
 		}
@@ -217,4 +217,45 @@ func messageOf(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// TestStatusLeavesWhatIsStored writes statuses of an object whose kind has been defined anew, with a default and without a field that
+// it has: what was stored before never changes, since others may look at it.
+func TestStatusLeavesWhatIsStored(t *testing.T) {
+	const crd = `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: things.anew.dev}, spec: {
+		group: anew.dev, scope: Namespaced, names: {kind: Thing, plural: things, singular: thing, listKind: ThingList}, versions: [
+		{name: v1, served: true, storage: true, subresources: {status: {}}, schema: {openAPIV3Schema: {type: object, properties: {
+		spec: {type: object, properties: {FIELD}}, status: {type: object, x-kubernetes-preserve-unknown-fields: true}}}}}]}}`
+	server := newServer(t, Options{})
+	define := func(verb Verb, field string) {
+		t.Helper()
+		definition := object(t, strings.Replace(crd, "FIELD", field, 1))
+		if _, err := server.Do(t.Context(), Request{Verb: verb, Kind: definition.GroupVersionKind(), NamespacedName: nameOf(definition), Object: definition, Manager: "m", Force: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	define(Apply, `old: {type: string}`)
+	sent := object(t, `{apiVersion: anew.dev/v1, kind: Thing, metadata: {name: o, namespace: default}, spec: {old: a}}`)
+	created, err := server.Do(t.Context(), Request{Verb: Create, Kind: sent.GroupVersionKind(), NamespacedName: nameOf(sent), Object: sent, Manager: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := created.Object
+	want := stored.DeepCopy()
+	define(Apply, `size: {type: integer, default: 3}`)
+	for _, status := range []string{`{a: 1}`, `{a: 2}`} {
+		applied := object(t, `{apiVersion: anew.dev/v1, kind: Thing, metadata: {name: o, namespace: default}, status: `+status+`}`)
+		request := Request{Verb: Apply, Kind: sent.GroupVersionKind(), NamespacedName: nameOf(sent), Subresource: "status", Object: applied, Manager: "m"}
+		if _, err := server.Do(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	live := server.Get(sent.GroupVersionKind(), nameOf(sent))
+	delete(live.Object, "status")
+	if _, err := server.Do(t.Context(), Request{Verb: Update, Kind: sent.GroupVersionKind(), NamespacedName: nameOf(sent), Subresource: "status", Object: live, Manager: "m"}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Object, stored.Object); diff != "" {
+		t.Errorf("what was stored has changed: -want +got:\n%s", diff)
+	}
 }

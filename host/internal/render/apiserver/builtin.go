@@ -140,7 +140,7 @@ func (b builtin) types() managedfields.TypeConverter {
 	return builtinTypes()
 }
 
-func (b builtin) merged(object map[string]any) (decoded map[string]any, err error) {
+func (b builtin) merged(object map[string]any, _ string) (decoded map[string]any, err error) {
 	metadata, _ := object["metadata"].(map[string]any)
 	entries, there := metadata["managedFields"]
 	delete(metadata, "managedFields") // the field manager has written them

@@ -131,16 +131,42 @@ func (c *custom) decode(object map[string]any) (decoded map[string]any, unknown 
 }
 
 // merged sets the defaults only: what was applied can have no unknown fields, and what is null is for validate to see.
-func (c *custom) merged(object map[string]any) (map[string]any, error) {
-	setSchemaDefaults(object, c.structural)
+func (c *custom) merged(object map[string]any, subresource string) (map[string]any, error) {
+	if subresource == "" {
+		setSchemaDefaults(object, c.structural)
+		return object, nil
+	}
+	part := partOf(object, subresource) // all else is what is stored
+	setSchemaDefaults(part, c.structural)
+	takePart(object, part, subresource)
 	return object, nil
 }
 
+// partOf returns an object that has nothing but one field.
+func partOf(object map[string]any, name string) map[string]any {
+	part := map[string]any{}
+	if value, there := object[name]; there {
+		part[name] = value
+	}
+	return part
+}
+
+// takePart puts the field of a part back.
+func takePart(object, part map[string]any, name string) {
+	if value, there := part[name]; there {
+		object[name] = value
+	} else {
+		delete(object, name)
+	}
+}
+
 func (c *custom) normalise(object map[string]any, subresource string) error {
-	if status, there := object["status"].(map[string]any); there && subresource == "status" && c.status != nil {
-		pruning.Prune(status, c.status.Structural, false)
-		dropNulls(status, c.status)
-		return nil // the rest is as it was
+	if subresource != "" {
+		part := partOf(object, subresource) // all else is what is stored
+		pruning.Prune(part, c.structural.Structural, false)
+		dropNulls(part, c.structural)
+		takePart(object, part, subresource)
+		return nil
 	}
 	c.prune(object, false)
 	return withoutEntries(object, coerceMetadata)

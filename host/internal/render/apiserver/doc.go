@@ -8,7 +8,8 @@
 //
 // The files: server.go and change.go are the storage, request.go takes requests apart, write.go carries out writes with
 // managed.go, prepare.go and delete.go (atonce.go knows what comes of the plainest applies without those libraries), and collect.go stands for the controllers that clean up. kind.go says what a kind
-// is, builtin.go, immutable.go and custom.go what its schema is, types.go how server-side apply sees that. http.go, watch.go,
+// is, builtin.go, immutable.go and custom.go what its schema is, with tree.go and
+// shape.go to go through one quickly, types.go how server-side apply sees that, with atonce.go and owned.go for what is usual. http.go, watch.go,
 // discovery.go and openapi.go are what clients talk to.
 //
 // Nothing happens by itself: there is no garbage collector but CollectGarbage, no controller, no scheduler, no kubelet. Times

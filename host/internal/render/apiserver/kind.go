@@ -41,8 +41,8 @@ type model interface {
 	// decode makes of what a client has sent what the server goes on with: without unknown fields, whose paths it returns,
 	// and with defaults.
 	decode(object map[string]any) (decoded map[string]any, unknown []string, err error)
-	// merged does so with what an apply has made.
-	merged(object map[string]any) (map[string]any, error)
+	// merged does so with what an apply has made. With a subresource, only that was applied.
+	merged(object map[string]any, subresource string) (map[string]any, error)
 	// normalise makes of an object what is stored of it. With a subresource, only that was written.
 	normalise(object map[string]any, subresource string) error
 	// validate says what is wrong with an object. old is nil when it is created.

@@ -35,9 +35,14 @@ func (f *fieldsOf) of(object map[string]any, without []string) (fields map[strin
 		if below, _ := metadata["f:"+name].(map[string]any); len(below) > 0 {
 			return nil, false
 		}
-		delete(metadata, "f:"+name)
+		if len(metadata) > 0 {
+			delete(metadata, "f:"+name)
+		}
 	}
-	if delete(metadata, "."); len(metadata) == 0 {
+	if len(metadata) > 0 { // or it may be the leaf of all
+		delete(metadata, ".")
+	}
+	if len(metadata) == 0 {
 		delete(found, "f:metadata")
 	}
 	return found, true

@@ -57,11 +57,15 @@ func shapeOf(s *spec.Schema) *shape {
 // takeBounds takes the bounds that values of the schema's type have, and returns false if there are others.
 func (m *shape) takeBounds(s *spec.Schema) bool {
 	m.minimum, m.maximum, m.most = math.Inf(-1), math.Inf(1), math.MaxInt64
-	if s.Minimum != nil {
-		m.minimum = *s.Minimum
-	}
-	if s.Maximum != nil {
-		m.maximum = *s.Maximum
+	const exact = 1 << 31 // beyond, a format or a conversion may make another number of it
+	for bound, to := range map[*float64]*float64{s.Minimum: &m.minimum, s.Maximum: &m.maximum} {
+		if bound == nil {
+			continue
+		}
+		if math.Abs(*bound) >= exact || m.kind == "integer" && *bound != math.Trunc(*bound) {
+			return false
+		}
+		*to = *bound
 	}
 	for kind, bounds := range map[string][2]*int64{
 		"string": {s.MinLength, s.MaxLength}, "array": {s.MinItems, s.MaxItems}, "object": {s.MinProperties, s.MaxProperties},
@@ -138,7 +142,7 @@ func (m *shape) fits(value any) bool {
 	}
 	switch v := value.(type) {
 	case nil:
-		return m.nullable
+		return m.nullable && m.enum == nil
 	case bool:
 		return m.kind == "boolean"
 	case string:

@@ -22,6 +22,8 @@ var schemas = []string{
 	`{type: object, properties: {a: {x-kubernetes-preserve-unknown-fields: true}, b: {x-kubernetes-int-or-string: true}, c: {type: object}}}`,
 	`{type: object, properties: {a: {type: integer, exclusiveMinimum: true, minimum: 0}, b: {type: string, not: {enum: [x]}}, c: {type: number, multipleOf: 2}}}`,
 	`{type: object, properties: {a: {type: string, minimum: 1}, b: {type: integer, minLength: 2}, c: {enum: [1, x]}}}`,
+	`{type: object, properties: {a: {type: string, nullable: true, enum: [x, y]}, b: {type: integer, maximum: 2.5}, c: {type: integer, format: int32, maximum: 4294967295}}}`,
+	`{type: object, properties: {a: {type: number, maximum: 1.0e+19}, b: {type: integer, format: int64, maximum: 9223372036854775807}, c: {type: number, minimum: 0.5}}}`,
 	`{type: array, uniqueItems: true, items: {type: string}}`,
 	`{type: object, additionalProperties: false, properties: {a: {type: string, format: unheard-of}}}`,
 	`{}`,

@@ -179,7 +179,7 @@ func (w *write) applied(live *unstructured.Unstructured) (*unstructured.Unstruct
 	if err != nil {
 		return nil, err
 	}
-	object, err := w.kind.merged(merged.Object)
+	object, err := w.kind.merged(merged.Object, w.request.Subresource)
 	if err != nil {
 		return nil, err
 	}
