@@ -64,13 +64,17 @@ func (r *Reconciler) mayStay(kind OwnedKind) bool {
 }
 
 // unsure returns how long to wait until all that was written is known.
-func (m *memory) unsure(name types.NamespacedName) (wait time.Duration) {
+func (m *memory) unsure(name types.NamespacedName) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	known := m.objects[name]
-	if known == nil {
-		return 0
+	if known := m.objects[name]; known != nil {
+		return known.inDoubt()
 	}
+	return 0
+}
+
+// inDoubt returns how long there are doubts, and forgets those that are over.
+func (known *remembered) inDoubt() (wait time.Duration) {
 	for child, until := range known.doubts {
 		if left := time.Until(until); left > 0 {
 			wait = max(wait, left)

@@ -27,13 +27,20 @@ func (b *bench) land(written *unstructured.Unstructured) {
 	}
 }
 
-// TestPredecessor has a child arrive that a host has made which was killed, when its object is about to go.
-func TestPredecessor(t *testing.T) {
+// newBenchWithLateChild returns a bench whose object wants a child in another namespace, and what is written of it, but not there yet.
+func newBenchWithLateChild(t *testing.T) (*bench, foreign, *unstructured.Unstructured) {
+	t.Helper()
 	b := newBench(t, Controller{For: thing, Owns: anywhere(apply.KindOptions{}, configMap)})
 	child := foreigners(t)["in another namespace"]
 	b.settle(`{"children":[` + child.json + `]}`)
 	late := b.raw(configMap, child.name)
 	b.delete(configMap, child.name)
+	return b, child, late
+}
+
+// TestPredecessor has a child arrive that a host has made which was killed, when its object is about to go.
+func TestPredecessor(t *testing.T) {
+	b, child, late := newBenchWithLateChild(t)
 	b.delete(thing, b.name)
 	b.controller.Predecessor = time.Minute
 	b.restart()
@@ -71,14 +78,10 @@ func TestPredecessorOfOthers(t *testing.T) {
 
 // TestConflictLeavesDoubt makes a child that is there already, though the cache does not show it.
 func TestConflictLeavesDoubt(t *testing.T) {
-	b := newBench(t, Controller{For: thing, Owns: anywhere(apply.KindOptions{}, configMap)})
-	child := foreigners(t)["in another namespace"]
-	b.settle(`{"children":[` + child.json + `]}`)
-	made := b.raw(configMap, child.name)
-	b.delete(configMap, child.name)
+	b, child, late := newBenchWithLateChild(t)
 	b.cache.freeze(t, child.name.Namespace, configMap)
 	b.cache.show(b.observe(thing, b.name))
-	b.land(made)
+	b.land(late)
 	b.memory.unsettle(b.name, false)
 	if wait := b.reconcileOnce(); wait != conflictPause || b.memory.unsure(b.name) <= 0 {
 		t.Errorf("got %s, unsure %s", wait, b.memory.unsure(b.name))

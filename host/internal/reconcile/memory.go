@@ -197,11 +197,8 @@ func (m *memory) acceptLocked(name types.NamespacedName) {
 func (m *memory) open(name types.NamespacedName) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if known := m.objects[name]; known != nil {
-		maps.DeleteFunc(known.doubts, func(_ kube.ID, until time.Time) bool { return !time.Now().Before(until) })
-		if len(known.writes)+len(known.doubts) > 0 {
-			return true
-		}
+	if known := m.objects[name]; known != nil && (len(known.writes) > 0 || known.inDoubt() > 0) {
+		return true
 	}
 	for _, waiting := range m.refusals {
 		if slices.Contains(waiting, name) {

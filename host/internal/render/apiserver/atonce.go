@@ -1,7 +1,7 @@
 package apiserver
 
 import (
-	"errors"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -11,21 +11,19 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// identity are the fields of an object that nobody owns. They are those that Kubernetes' field manager leaves out.
-var identity = fieldpath.NewSet(
-	fieldpath.MakePathOrDie("apiVersion"),
-	fieldpath.MakePathOrDie("kind"),
-	fieldpath.MakePathOrDie("metadata"),
-	fieldpath.MakePathOrDie("metadata", "name"),
-	fieldpath.MakePathOrDie("metadata", "namespace"),
-	fieldpath.MakePathOrDie("metadata", "creationTimestamp"),
-	fieldpath.MakePathOrDie("metadata", "selfLink"),
-	fieldpath.MakePathOrDie("metadata", "uid"),
-	fieldpath.MakePathOrDie("metadata", "clusterName"),
-	fieldpath.MakePathOrDie("metadata", "generation"),
-	fieldpath.MakePathOrDie("metadata", "managedFields"),
-	fieldpath.MakePathOrDie("metadata", "resourceVersion"),
-)
+// nobodys are the fields of metadata that nobody owns. They are those that Kubernetes' field manager leaves out.
+var nobodys = []string{
+	"name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields", "resourceVersion",
+}
+
+// identity are all fields of an object that nobody owns.
+var identity = func() *fieldpath.Set {
+	set := fieldpath.NewSet(fieldpath.MakePathOrDie("apiVersion"), fieldpath.MakePathOrDie("kind"), fieldpath.MakePathOrDie("metadata"))
+	for _, name := range nobodys {
+		set.Insert(fieldpath.MakePathOrDie("metadata", name))
+	}
+	return set
+}()
 
 // kubectl is the field manager whose applies also keep an annotation.
 const kubectl = "kubectl"
@@ -192,26 +190,9 @@ func (w *write) ownedPaths(object *unstructured.Unstructured) (fields map[string
 	if set = set.Difference(identity); set.Empty() {
 		return nil, nil
 	}
-	return encodeSet(set)
-}
-
-// encodeSet returns a set of fields as managedFields have it, decoded.
-func encodeSet(set *fieldpath.Set) (encoded map[string]any, err error) {
-	encoded = make(map[string]any, set.Members.Size())
-	add := func(element fieldpath.PathElement, fields map[string]any) {
-		name, serializeErr := fieldpath.SerializePathElement(element)
-		if _, itself := encoded[name]; itself {
-			fields["."] = map[string]any{}
-		}
-		encoded[name] = fields
-		err = errors.Join(err, serializeErr)
+	encoded, err := set.ToJSON()
+	if err != nil {
+		return nil, err
 	}
-	set.Members.Iterate(func(element fieldpath.PathElement) { add(element, map[string]any{}) })
-	set.Children.Iterate(func(element fieldpath.PathElement) {
-		below, _ := set.Children.Get(element)
-		fields, belowErr := encodeSet(below)
-		err = errors.Join(err, belowErr)
-		add(element, fields)
-	})
-	return encoded, err
+	return fields, json.Unmarshal(encoded, &fields)
 }

@@ -140,16 +140,11 @@ func (b builtin) types() managedfields.TypeConverter {
 	return builtinTypes()
 }
 
-func (b builtin) merged(object map[string]any, _ string) (decoded map[string]any, err error) {
-	metadata, _ := object["metadata"].(map[string]any)
-	entries, there := metadata["managedFields"]
-	delete(metadata, "managedFields") // the field manager has written them
-	if decoded, _, err = b.decodeAs(object, false); err != nil || !there {
+func (b builtin) merged(object map[string]any, _ string) (map[string]any, error) {
+	return withoutEntries(object, func(object map[string]any) (map[string]any, error) {
+		decoded, _, err := b.decodeAs(object, false)
 		return decoded, err
-	}
-	metadata, _ = decoded["metadata"].(map[string]any)
-	metadata["managedFields"] = entries
-	return decoded, nil
+	})
 }
 
 func (b builtin) zero() map[string]any {

@@ -169,7 +169,8 @@ func (c *custom) normalise(object map[string]any, subresource string) error {
 		return nil
 	}
 	c.prune(object, false)
-	return withoutEntries(object, coerceMetadata)
+	_, err := withoutEntries(object, func(object map[string]any) (map[string]any, error) { return object, coerceMetadata(object) })
+	return err
 }
 
 // coerce removes unknown fields, nulls where there may be none, and what is not metadata from the metadata.
@@ -208,21 +209,19 @@ func coerceMetadata(object map[string]any) error {
 	return nil
 }
 
-// withoutEntries does something with an object whose managedFields are kept out of it: the field manager has written them, and to
+// withoutEntries makes something of an object whose managedFields are kept out of it: the field manager has written them, and to
 // decode and encode them takes as long as all the rest.
-func withoutEntries(object map[string]any, do func(object map[string]any) error) error {
+func withoutEntries(object map[string]any, make func(map[string]any) (map[string]any, error)) (map[string]any, error) {
 	metadata, _ := object["metadata"].(map[string]any)
 	entries, there := metadata["managedFields"]
-	if !there {
-		return do(object)
-	}
 	delete(metadata, "managedFields")
-	if err := do(object); err != nil {
-		return err
+	made, err := make(object)
+	if err != nil || !there {
+		return made, err
 	}
-	metadata, _ = object["metadata"].(map[string]any)
+	metadata, _ = made["metadata"].(map[string]any)
 	metadata["managedFields"] = entries
-	return nil
+	return made, nil
 }
 
 // keepReset keeps an empty list of managedFields, by which a client lets go of all of them.

@@ -18,9 +18,6 @@ type fieldsOf struct {
 	created bool
 }
 
-// nobodys are the fields of metadata that nobody owns, as in identity, which has metadata, too.
-var nobodys = []string{"name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields", "resourceVersion"}
-
 // of returns the fields of an object, but those that are left out; ok is false if it has something that fieldsOf does not know.
 func (f *fieldsOf) of(object map[string]any, without []string) (fields map[string]any, ok bool) {
 	found, _, ok := f.walk(object, f.kind)

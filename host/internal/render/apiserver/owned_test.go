@@ -18,10 +18,7 @@ func TestOwnedFields(t *testing.T) {
 	known, tried := 0, 0
 	for name, text := range applied {
 		for i := range 400 {
-			changed := object(t, text)
-			for range i % 3 {
-				distort(random, changed.Object)
-			}
+			changed := distorted(t, random, text, i%3)
 			k := server.kinds[changed.GroupVersionKind()]
 			if k == nil {
 				continue
@@ -56,10 +53,7 @@ func TestCreateAtOnce(t *testing.T) {
 	known := 0
 	for name, text := range applied {
 		for i := range 400 {
-			sent := object(t, text)
-			for range i % 3 {
-				distort(random, sent.Object)
-			}
+			sent := distorted(t, random, text, i%3)
 			k := server.kinds[sent.GroupVersionKind()]
 			if k == nil || !k.custom {
 				continue
@@ -84,6 +78,16 @@ func TestCreateAtOnce(t *testing.T) {
 	if known < 300 {
 		t.Error("that is too few to hold anything against")
 	}
+}
+
+// distorted returns an object with so many changes.
+func distorted(t *testing.T, random *rand.Rand, text string, times int) *unstructured.Unstructured {
+	t.Helper()
+	changed := object(t, text)
+	for range times {
+		distort(random, changed.Object)
+	}
+	return changed
 }
 
 // distort changes something somewhere in a value.
