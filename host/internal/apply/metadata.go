@@ -3,8 +3,12 @@ package apply
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
@@ -85,6 +89,29 @@ func (a *Applier) Release(ctx context.Context, object *kube.Object, controller s
 		return nil, fmt.Errorf("cannot remove the finalizer %s from %s: %w", Finalizer(controller), object, err)
 	}
 	return released, nil
+}
+
+// IsGone asks the API server whether an owner is gone, by a patch that changes nothing: who may put a finalizer on it may do that, too.
+func (a *Applier) IsGone(ctx context.Context, owner Owner) (bool, error) {
+	object := &kube.Object{Kind: owner.Kind, NamespacedName: owner.NamespacedName}
+	_, err := a.patchMetadata(ctx, object, map[string]any{"uid": owner.UID})
+	switch {
+	case err == nil:
+		return false, nil
+	case IsReplaced(err), saysNotFound(err, owner.Name):
+		return true, nil
+	}
+	return false, fmt.Errorf("cannot find out whether %s is gone: %w", object, err)
+}
+
+// saysNotFound says whether an API server has looked for an object of this name and has not found it. It also says "not found" of what
+// it does not serve (any more, or yet), without a name, and so may what is between it and us.
+func saysNotFound(err error, name string) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return status.Status().Details.Name == name && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 // setFinalizers replaces the whole list, so that it must still be the one that was seen.

@@ -37,7 +37,7 @@ func (r *Reconciler) carryOutChildren(ctx context.Context, name types.Namespaced
 		ids = append(ids, idOf(child.Reference()))
 	}
 	if last := observed.finalizing && response.Finalized; !last {
-		if fault := r.applyChildren(ctx, name, observed, response, ids); fault != nil {
+		if fault := r.applyChildren(ctx, name, observed, response); fault != nil {
 			return fault
 		}
 	}
@@ -64,9 +64,9 @@ func countOf(changes []apply.Change, action apply.Action) (count int) {
 	return count
 }
 
-// applyChildren applies all children, whose IDs are given.
-func (r *Reconciler) applyChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response, ids []kube.ID) *fault {
-	if err := r.holdForChildren(ctx, name, observed, ids); err != nil {
+// applyChildren applies all children.
+func (r *Reconciler) applyChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
+	if err := r.releaseFromChildren(ctx, name, observed, response); err != nil {
 		return faultOf(reasonApplyFailed, err)
 	}
 	desired := make([]*unstructured.Unstructured, len(response.Children))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
+	"github.com/wasmloop/wasmloop/sdk/abi"
 )
 
 // holds says whether the object has the controller's finalizer.
@@ -19,7 +20,8 @@ func (r *Reconciler) holds(object *kube.Object) bool {
 	return slices.Contains(object.Finalizers, apply.Finalizer(r.controller.Name))
 }
 
-// hold puts the controller's finalizer on the object. The module is called when the cache shows it, since it sees it too.
+// hold puts the controller's finalizer on the object. What is to be done, is done when the cache shows it: the module sees it, too,
+// and an object whose deletion was on its way may be gone in spite of it.
 func (r *Reconciler) hold(ctx context.Context, name types.NamespacedName, observed *observation) (reconcile.Result, error) {
 	held, err := r.applier.Hold(ctx, observed.object, r.controller.Name)
 	if err != nil {
@@ -60,20 +62,26 @@ func (r *Reconciler) release(ctx context.Context, name types.NamespacedName, obj
 	return err
 }
 
-// holdForChildren sees to it that the object has the controller's finalizer as long as there are children that would stay
-// when it goes, since they can have no owner reference.
-func (r *Reconciler) holdForChildren(ctx context.Context, name types.NamespacedName, observed *observation, desired []kube.ID) error {
-	if observed.finalizing || r.controller.Finalize {
-		return nil
-	}
-	owner := apply.OwnerOf(r.controller.Name, observed.object)
-	stays := func(id kube.ID) bool { return !owner.Reaches(id.NamespacedName) && !r.options(id).Orphan }
-	switch {
-	case slices.ContainsFunc(desired, stays):
-		held, err := r.applier.Hold(ctx, observed.object, r.controller.Name)
-		r.memory.wrote(name, held, false)
-		return err
-	case !r.holds(observed.object) || slices.ContainsFunc(observed.children, func(child *kube.Object) bool { return stays(child.ID()) }):
+// mustHold says whether the controller's finalizer has to be on the object before an answer is carried out, and is not.
+func (r *Reconciler) mustHold(observed *observation, response *abi.Response) bool {
+	return !observed.finalizing && !r.holds(observed.object) && r.wantsToStay(observed, response)
+}
+
+// wantsToStay says whether an answer wants children that would stay when the object goes.
+func (r *Reconciler) wantsToStay(observed *observation, response *abi.Response) bool {
+	return slices.ContainsFunc(response.Children, func(child abi.Object) bool { return r.stays(observed, idOf(child.Reference())) })
+}
+
+// stays says whether a child would stay when the object goes, since it can have no owner reference.
+func (r *Reconciler) stays(observed *observation, child kube.ID) bool {
+	return !apply.OwnerOf(r.controller.Name, observed.object).Reaches(child.NamespacedName) && !r.options(child).Orphan
+}
+
+// releaseFromChildren takes the controller's finalizer off an object that has no children any more that would stay, and is to have
+// none.
+func (r *Reconciler) releaseFromChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) error {
+	if observed.finalizing || r.controller.Finalize || !r.holds(observed.object) || r.wantsToStay(observed, response) ||
+		slices.ContainsFunc(observed.children, func(child *kube.Object) bool { return r.stays(observed, child.ID()) }) {
 		return nil
 	}
 	if wait := r.unsure(name); wait > 0 { // one may come of which nobody knows the name

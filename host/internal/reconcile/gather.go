@@ -53,9 +53,13 @@ type observation struct {
 
 // gather reads an object's children from the cache.
 func (r *Reconciler) gather(ctx context.Context, object *kube.Object) (*observation, error) {
-	observed := &observation{object: object}
-	owner := apply.OwnerOf(r.controller.Name, object)
-	key := childKey(r.controller.Name, object.UID)
+	children, err := r.childrenOf(ctx, apply.OwnerOf(r.controller.Name, object))
+	return &observation{object: object, children: children}, err
+}
+
+// childrenOf reads an owner's children from the cache.
+func (r *Reconciler) childrenOf(ctx context.Context, owner apply.Owner) (children []*kube.Object, err error) {
+	key := childKey(r.controller.Name, owner.UID)
 	for _, kind := range r.controller.Owns {
 		found, err := r.reader.ByIndex(ctx, kind.GroupVersionKind, key)
 		if err != nil {
@@ -63,12 +67,12 @@ func (r *Reconciler) gather(ctx context.Context, object *kube.Object) (*observat
 		}
 		for _, child := range found {
 			if owner.Owns(child, kind.Options) {
-				observed.children = append(observed.children, child)
+				children = append(children, child)
 			}
 		}
 	}
-	slices.SortFunc(observed.children, func(a, b *kube.Object) int { return cmp.Compare(a.UID, b.UID) })
-	return observed, nil
+	slices.SortFunc(children, func(a, b *kube.Object) int { return cmp.Compare(a.UID, b.UID) })
+	return children, nil
 }
 
 // has says whether a child is among what was observed, so that its going makes another observation.

@@ -294,7 +294,10 @@ func (b *bench) settle(answer string) {
 	b.t.Helper()
 	b.answer = answer
 	b.reconcileOnce()
-	b.reconcileOnce()
+	for before := int32(-1); before != b.writes.Load(); {
+		before = b.writes.Load()
+		b.reconcileOnce()
+	}
 	b.did()
 }
 

@@ -42,6 +42,8 @@ type memory struct {
 type remembered struct {
 	// uid tells the object from an earlier one of its name.
 	uid types.UID
+	// going is true if the object was seen to be deleted, and to wait for the controller's finalizer to be taken off.
+	going bool
 	// fingerprint is that of the observation whose outcome was fully applied; empty if there was none.
 	fingerprint string
 	// identity is that of the same observation: it tells apart only what makes a difference.
@@ -122,7 +124,7 @@ func (r *Reconciler) Inherit(from *Reconciler) {
 	defer from.memory.mu.Unlock()
 	for name, known := range from.memory.objects {
 		r.memory.update(name, func(heir *remembered) {
-			*heir = remembered{uid: known.uid, writes: known.writes, since: known.since, doubts: known.doubts, events: known.events}
+			*heir = remembered{uid: known.uid, going: known.going, writes: known.writes, since: known.since, doubts: known.doubts, events: known.events}
 		})
 	}
 	r.memory.mu.Lock()

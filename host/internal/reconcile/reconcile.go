@@ -159,6 +159,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, name types.NamespacedName) (
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	if wait, err := r.sweep(ctx, name, object); wait > 0 || err != nil {
+		return reconcile.Result{RequeueAfter: wait}, err
+	}
 	if object == nil || leaves && !r.holds(object) {
 		r.letGo(ctx, name, object)
 		return reconcile.Result{}, nil
@@ -187,6 +190,9 @@ func (r *Reconciler) look(ctx context.Context, name types.NamespacedName, object
 		return reconcile.Result{}, err
 	}
 	observed.finalizing = leaves
+	if object.Deleting && r.holds(object) {
+		r.memory.goes(name)
+	}
 	switch {
 	case !leaves || r.controller.Finalize:
 	case object.Deleting:
@@ -235,6 +241,9 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 	if response == nil && fault == nil {
 		r.controller.Tally.Skipped()
 		return r.settle(name, observed, identity, r.dueAfter(r.resync())), nil
+	}
+	if fault == nil && r.mustHold(observed, response) {
+		return r.hold(ctx, name, observed)
 	}
 	if fault == nil {
 		fault = r.carryOut(ctx, name, observed, response)
