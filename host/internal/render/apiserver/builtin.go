@@ -3,6 +3,7 @@ package apiserver
 import (
 	"encoding/base64"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -178,6 +179,9 @@ func (b builtin) roundTrip(object map[string]any, track bool) (decoded map[strin
 	typed, err := builtinScheme().New(b.gvk)
 	if err != nil {
 		return nil, nil, err
+	}
+	if out, ok := goTypeOf(reflect.TypeOf(typed).Elem()).convert(object); ok {
+		return out.(map[string]any), nil, nil
 	}
 	err = runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object, typed, track)
 	if strict, ok := runtime.AsStrictDecodingError(err); ok {
