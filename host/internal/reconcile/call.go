@@ -66,6 +66,7 @@ func (r *Reconciler) call(ctx context.Context, name types.NamespacedName, observ
 	if response.Error != nil {
 		return nil, &fault{reason: reasonModuleFailed, err: &reportedError{response.Error}}
 	}
+	observed.wanted = wantedOf(encoded)
 	return response, nil
 }
 

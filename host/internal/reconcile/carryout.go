@@ -32,27 +32,41 @@ func (r *Reconciler) carryOut(ctx context.Context, name types.NamespacedName, ob
 // carryOutChildren applies all children, and prunes only if each of them could be applied. With the last answer for an
 // object nothing is applied: what is made while it is let go would stay behind.
 func (r *Reconciler) carryOutChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
-	ids := make([]kube.ID, 0, len(response.Children)+len(response.Keep))
-	for _, child := range response.Children {
-		ids = append(ids, idOf(child.Reference()))
+	if err := r.releaseFromChildren(ctx, name, observed, response); err != nil {
+		return faultOf(reasonApplyFailed, err)
 	}
+	if !observed.finalizing && r.memory.isLeft(name, observed.left()) {
+		return nil
+	}
+	r.memory.leave(name, sum{})
+	var applied []apply.Change
 	if last := observed.finalizing && response.Finalized; !last {
-		if fault := r.applyChildren(ctx, name, observed, response); fault != nil {
+		var fault *fault
+		if applied, fault = r.applyChildren(ctx, name, observed, response); fault != nil {
 			return fault
 		}
 	}
-	for _, kept := range response.Keep {
-		ids = append(ids, r.idOfKept(kept, name.Namespace))
-	}
-	owner := apply.OwnerOf(r.controller.Name, observed.object)
-	pruned, err := r.applier.Prune(ctx, owner, observed.children, func(child *kube.Object) bool {
-		return slices.Contains(ids, child.ID())
-	})
+	pruned, err := r.prune(ctx, observed, response)
 	r.controller.Tally.Pruned(countOf(pruned, apply.Deleted))
 	if err := errors.Join(err, r.note(ctx, name, pruned)); err != nil {
 		return faultOf(reasonPruneFailed, err)
 	}
+	r.memory.leave(name, observed.leftAfter(applied, pruned))
 	return nil
+}
+
+// prune deletes the children that an answer neither wants nor keeps.
+func (r *Reconciler) prune(ctx context.Context, observed *observation, response *abi.Response) ([]apply.Change, error) {
+	ids := make([]kube.ID, 0, len(response.Children)+len(response.Keep))
+	for _, child := range response.Children {
+		ids = append(ids, idOf(child.Reference()))
+	}
+	for _, kept := range response.Keep {
+		ids = append(ids, r.idOfKept(kept, observed.object.Namespace))
+	}
+	return r.applier.Prune(ctx, apply.OwnerOf(r.controller.Name, observed.object), observed.children, func(child *kube.Object) bool {
+		return slices.Contains(ids, child.ID())
+	})
 }
 
 func countOf(changes []apply.Change, action apply.Action) (count int) {
@@ -65,24 +79,21 @@ func countOf(changes []apply.Change, action apply.Action) (count int) {
 }
 
 // applyChildren applies all children.
-func (r *Reconciler) applyChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
-	if err := r.releaseFromChildren(ctx, name, observed, response); err != nil {
-		return faultOf(reasonApplyFailed, err)
-	}
+func (r *Reconciler) applyChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) ([]apply.Change, *fault) {
 	desired := make([]*unstructured.Unstructured, len(response.Children))
 	for i, child := range response.Children {
 		desired[i] = &unstructured.Unstructured{Object: child}
 	}
 	changes := r.applier.Apply(ctx, apply.OwnerOf(r.controller.Name, observed.object), desired)
 	if err := r.note(ctx, name, changes); err != nil {
-		return faultOf(reasonApplyFailed, err)
+		return nil, faultOf(reasonApplyFailed, err)
 	}
 	for _, change := range changes {
 		if change.Action == apply.Waiting && !observed.has(change.ID) {
 			r.memory.refused(name, change.ID)
 		}
 	}
-	return nil
+	return changes, nil
 }
 
 func idOf(named abi.Reference) kube.ID {

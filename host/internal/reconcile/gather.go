@@ -47,6 +47,8 @@ type observation struct {
 	related map[schema.GroupVersionKind][]*kube.Object
 	// asked is what the module asked for of them.
 	asked []abi.Related
+	// wanted is a sum of what the module has answered about children.
+	wanted sum
 	// finalizing is true if the object is being deleted, or is not selected any more.
 	finalizing bool
 }
@@ -76,8 +78,16 @@ func (r *Reconciler) childrenOf(ctx context.Context, owner apply.Owner) (childre
 }
 
 // has says whether a child is among what was observed, so that its going makes another observation.
-func (o *observation) has(child kube.ID) bool {
-	return slices.ContainsFunc(o.children, func(each *kube.Object) bool { return each.ID() == child })
+func (o *observation) has(child kube.ID) bool { return o.child(child) != nil }
+
+// child returns a child, nil if there is none of this name.
+func (o *observation) child(id kube.ID) *kube.Object {
+	for _, each := range o.children {
+		if each.ID() == id {
+			return each
+		}
+	}
+	return nil
 }
 
 // fingerprint tells observations apart at no more cost than their versions.

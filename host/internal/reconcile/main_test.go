@@ -176,6 +176,7 @@ type bench struct {
 	name      types.NamespacedName
 	time      time.Time
 	writes    atomic.Int32
+	looks     int // at children, to apply them
 	made      []string
 	refuse    func(request *http.Request) bool
 	events    []string
@@ -221,9 +222,17 @@ func newBench(t *testing.T, controller Controller, change ...func(*apply.Options
 	for _, change := range change {
 		change(&options)
 	}
-	b.Reconciler = New(controller, ModuleFunc(b.call), &b.cache, apply.New("tester", &b.cache, writer, options), b)
+	b.Reconciler = New(controller, ModuleFunc(b.call), &b.cache, apply.New("tester", looker{b}, writer, options), b)
 	b.now = func() time.Time { return b.time }
 	return b
+}
+
+// looker is the cache as it is read to apply children.
+type looker struct{ *bench }
+
+func (l looker) Get(ctx context.Context, id kube.ID) (*kube.Object, error) {
+	l.looks++
+	return l.cache.Get(ctx, id)
 }
 
 // forbidden is how an API server answers who may not do something.

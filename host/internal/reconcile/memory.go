@@ -51,6 +51,8 @@ type remembered struct {
 	// answer is what the module answered last, as long as it is being carried out: the host's own writes may come back
 	// without making another request.
 	answer *answer
+	// left is how the children were left when all was done about them. It is not what is done about others of their names.
+	left sum
 	// called is when the module was called last.
 	called time.Time
 	// due is when a requeue is due.

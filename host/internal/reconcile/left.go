@@ -1,0 +1,101 @@
+package reconcile
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/wasmloop/wasmloop/host/internal/apply"
+	"github.com/wasmloop/wasmloop/host/internal/kube"
+	"github.com/wasmloop/wasmloop/sdk/abi"
+)
+
+// sum is a hash. The zero value stands for none.
+type sum [sha256.Size]byte
+
+// wantedOf returns a sum of what an encoded answer says of children.
+func wantedOf(response []byte) (wanted sum) {
+	hash := sha256.New()
+	err := abi.Fields(response, func(name string, value json.RawMessage) error {
+		if name == "children" || name == "keep" {
+			hash.Write([]byte(name))
+			hash.Write(value)
+		}
+		return nil
+	})
+	if err != nil {
+		return sum{}
+	}
+	hash.Sum(wanted[:0])
+	return wanted
+}
+
+// version is which version of a child is there.
+type version struct {
+	uid     types.UID
+	version string
+}
+
+func versionOf(child *kube.Object) version { return version{child.UID, child.ResourceVersion} }
+
+// leftAs returns a sum of an answer about children and the versions of all that there are. As long as it is the same, nothing is
+// to be done about children that was not done.
+func leftAs(wanted sum, versions []version) sum {
+	if wanted == (sum{}) {
+		return sum{}
+	}
+	text := wanted[:]
+	for _, each := range slices.SortedFunc(slices.Values(versions), func(a, b version) int { return cmp.Compare(a.uid, b.uid) }) {
+		text = append(append(append(append(text, each.uid...), '@'), each.version...), ' ')
+	}
+	return sha256.Sum256(text)
+}
+
+// left returns leftAs of what was observed.
+func (o *observation) left() sum {
+	versions := make([]version, len(o.children))
+	for i, child := range o.children {
+		versions[i] = versionOf(child)
+	}
+	return leftAs(o.wanted, versions)
+}
+
+// leftAfter returns leftAs of what will be observed when the cache shows what was done; none if that cannot be told.
+func (o *observation) leftAfter(applied, pruned []apply.Change) sum {
+	versions := make([]version, 0, len(o.children)+len(applied))
+	isOneOf := func(changes []apply.Change, child *kube.Object) bool {
+		return slices.ContainsFunc(changes, func(change apply.Change) bool { return change.ID == child.ID() })
+	}
+	for _, child := range o.children {
+		if !isOneOf(applied, child) && !isOneOf(pruned, child) {
+			versions = append(versions, versionOf(child))
+		}
+	}
+	for _, change := range applied {
+		object := change.Object
+		if change.Action == apply.Unchanged {
+			object = o.child(change.ID)
+		}
+		if settled := change.Action == apply.Unchanged || change.Action == apply.Created || change.Action == apply.Applied; !settled || object == nil {
+			return sum{}
+		}
+		versions = append(versions, versionOf(object))
+	}
+	return leftAs(o.wanted, versions)
+}
+
+// isLeft says whether children are as they were left.
+func (m *memory) isLeft(name types.NamespacedName, as sum) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.objects[name]
+	return known != nil && known.left == as && as != sum{}
+}
+
+// leave remembers how children were left.
+func (m *memory) leave(name types.NamespacedName, as sum) {
+	m.update(name, func(known *remembered) { known.left = as })
+}
