@@ -33,14 +33,15 @@ func configMap(view MarkdownView) ConfigMap {
 }
 
 func deploymentFor(view MarkdownView) Deployment {
+	labels := labels(view)
 	return Deployment{
-		Object: sdk.NewObject("apps/v1", "Deployment", viewerName(view.Metadata.Name)).WithLabels(labels(view)),
+		Object: sdk.NewObject("apps/v1", "Deployment", viewerName(view.Metadata.Name)).WithLabels(labels),
 		Spec: DeploymentSpec{
 			Replicas: *view.Spec.Replicas,
-			Selector: Selector{MatchLabels: labels(view)},
+			Selector: Selector{MatchLabels: labels},
 			Template: PodTemplate{
 				Metadata: TemplateMeta{
-					Labels: labels(view),
+					Labels: labels,
 					// New text makes new Pods, so that a rollout shows when it is served everywhere.
 					Annotations: map[string]string{checksumAnnotation: checksum(view)},
 				},
@@ -94,10 +95,11 @@ func viewer(view MarkdownView) Container {
 }
 
 func service(view MarkdownView) Service {
+	labels := labels(view)
 	return Service{
-		Object: sdk.NewObject("v1", "Service", viewerName(view.Metadata.Name)).WithLabels(labels(view)),
+		Object: sdk.NewObject("v1", "Service", viewerName(view.Metadata.Name)).WithLabels(labels),
 		Spec: ServiceSpec{
-			Selector: labels(view),
+			Selector: labels,
 			Ports:    []ServicePort{{Name: portName, Port: 80, TargetPort: portName, Protocol: "TCP"}},
 		},
 	}

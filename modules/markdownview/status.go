@@ -83,8 +83,8 @@ func (s *Status) set(conditionType string, status sdk.ConditionStatus, reason, m
 // says nothing about a spec that the Deployment's own controller has not seen.
 func (d observedDeployment) rolledOut(view MarkdownView) bool {
 	want := *view.Spec.Replicas
-	return d.serves(view) && d.Metadata.Generation == d.Status.ObservedGeneration && d.Spec.Replicas == want &&
-		d.Status.UpdatedReplicas == want && d.Status.Replicas == want && d.Status.AvailableReplicas == want
+	return d.Metadata.Generation == d.Status.ObservedGeneration && d.Spec.Replicas == want &&
+		d.Status.UpdatedReplicas == want && d.Status.Replicas == want && d.Status.AvailableReplicas == want && d.serves(view)
 }
 
 // serves tells whether the Deployment's Pods are of view's text and image.

@@ -91,11 +91,28 @@ type Deployment struct {
 	Spec DeploymentSpec `json:"spec"`
 }
 
-// observedDeployment is a Deployment as it is in the cluster.
+// observedDeployment is what this module looks at of a Deployment as it is in the cluster. What a type does not name is not decoded.
 type observedDeployment struct {
-	Metadata sdk.Meta         `json:"metadata"`
-	Spec     DeploymentSpec   `json:"spec"`
-	Status   DeploymentStatus `json:"status"`
+	Metadata struct {
+		Generation int64 `json:"generation"`
+	} `json:"metadata"`
+	Spec struct {
+		Replicas int32               `json:"replicas"`
+		Template observedPodTemplate `json:"template"`
+	} `json:"spec"`
+	Status DeploymentStatus `json:"status"`
+}
+
+// observedPodTemplate is what Pods are made from.
+type observedPodTemplate struct {
+	Metadata struct {
+		Annotations map[string]string `json:"annotations"`
+	} `json:"metadata"`
+	Spec struct {
+		Containers []struct {
+			Image string `json:"image"`
+		} `json:"containers"`
+	} `json:"spec"`
 }
 
 // DeploymentSpec is the part of a Deployment's spec that this module owns.

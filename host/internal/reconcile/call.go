@@ -56,7 +56,7 @@ func (r *Reconciler) call(ctx context.Context, name types.NamespacedName, observ
 		}
 		r.memory.answered(name, sum, encoded)
 	}
-	response, err := abi.DecodeResponse(encoded)
+	response, err := r.decode(name, observed, encoded)
 	if err == nil {
 		err = r.check(observed, response)
 	}
@@ -66,8 +66,17 @@ func (r *Reconciler) call(ctx context.Context, name types.NamespacedName, observ
 	if response.Error != nil {
 		return nil, &fault{reason: reasonModuleFailed, err: &reportedError{response.Error}}
 	}
-	observed.wanted = wantedOf(encoded)
 	return response, nil
+}
+
+// decode decodes an answer, without what it says of children if they are as it has left them.
+func (r *Reconciler) decode(name types.NamespacedName, observed *observation, encoded []byte) (*abi.Response, error) {
+	wanted, rest := split(encoded)
+	observed.wanted = wanted
+	if observed.asLeft = !observed.finalizing && r.memory.isLeft(name, observed.left()); observed.asLeft {
+		encoded = rest
+	}
+	return abi.DecodeResponse(encoded)
 }
 
 // reportedError is an error that the module answered with.

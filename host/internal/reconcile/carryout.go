@@ -21,6 +21,9 @@ import (
 // carryOut applies an answer: children first, then what is left over is pruned, then the object itself is written.
 func (r *Reconciler) carryOut(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
 	r.memory.accept(name)
+	if err := r.releaseFromChildren(ctx, name, observed, response); err != nil {
+		return faultOf(reasonApplyFailed, err)
+	}
 	if response.Children != nil {
 		if fault := r.carryOutChildren(ctx, name, observed, response); fault != nil {
 			return fault
@@ -32,12 +35,6 @@ func (r *Reconciler) carryOut(ctx context.Context, name types.NamespacedName, ob
 // carryOutChildren applies all children, and prunes only if each of them could be applied. With the last answer for an
 // object nothing is applied: what is made while it is let go would stay behind.
 func (r *Reconciler) carryOutChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
-	if err := r.releaseFromChildren(ctx, name, observed, response); err != nil {
-		return faultOf(reasonApplyFailed, err)
-	}
-	if !observed.finalizing && r.memory.isLeft(name, observed.left()) {
-		return nil
-	}
 	r.memory.leave(name, sum{})
 	var applied []apply.Change
 	if last := observed.finalizing && response.Finalized; !last {

@@ -69,7 +69,12 @@ func (r *Reconciler) mustHold(observed *observation, response *abi.Response) boo
 
 // wantsToStay says whether an answer wants children that would stay when the object goes.
 func (r *Reconciler) wantsToStay(observed *observation, response *abi.Response) bool {
-	return slices.ContainsFunc(response.Children, func(child abi.Object) bool { return r.stays(observed, idOf(child.Reference())) })
+	return observed.asLeft && r.hasToStay(observed) || slices.ContainsFunc(response.Children, func(child abi.Object) bool { return r.stays(observed, idOf(child.Reference())) })
+}
+
+// hasToStay says whether there are children that would stay when the object goes.
+func (r *Reconciler) hasToStay(observed *observation) bool {
+	return slices.ContainsFunc(observed.children, func(child *kube.Object) bool { return r.stays(observed, child.ID()) })
 }
 
 // stays says whether a child would stay when the object goes, since it can have no owner reference.
@@ -80,8 +85,8 @@ func (r *Reconciler) stays(observed *observation, child kube.ID) bool {
 // releaseFromChildren takes the controller's finalizer off an object that has no children any more that would stay, and is to have
 // none.
 func (r *Reconciler) releaseFromChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) error {
-	if observed.finalizing || r.controller.Finalize || !r.holds(observed.object) || r.wantsToStay(observed, response) ||
-		slices.ContainsFunc(observed.children, func(child *kube.Object) bool { return r.stays(observed, child.ID()) }) {
+	noOpinion := response.Children == nil && !observed.asLeft
+	if noOpinion || observed.finalizing || r.controller.Finalize || !r.holds(observed.object) || r.wantsToStay(observed, response) || r.hasToStay(observed) {
 		return nil
 	}
 	if wait := r.unsure(name); wait > 0 { // one may come of which nobody knows the name

@@ -49,6 +49,8 @@ type observation struct {
 	asked []abi.Related
 	// wanted is a sum of what the module has answered about children.
 	wanted sum
+	// asLeft is true if the children are as the same answer about them has left them. Then the answer has no opinion.
+	asLeft bool
 	// finalizing is true if the object is being deleted, or is not selected any more.
 	finalizing bool
 }

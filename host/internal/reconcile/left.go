@@ -16,21 +16,28 @@ import (
 // sum is a hash. The zero value stands for none.
 type sum [sha256.Size]byte
 
-// wantedOf returns a sum of what an encoded answer says of children.
-func wantedOf(response []byte) (wanted sum) {
+// split parts an encoded answer into a sum of what it says of children and the rest of it. There is no sum of what cannot be parted.
+func split(response []byte) (wanted sum, rest []byte) {
 	hash := sha256.New()
 	err := abi.Fields(response, func(name string, value json.RawMessage) error {
 		if name == "children" || name == "keep" {
 			hash.Write([]byte(name))
 			hash.Write(value)
+			return nil
 		}
-		return nil
+		quoted, err := json.Marshal(name)
+		rest = append(append(append(append(rest, ','), quoted...), ':'), value...)
+		return err
 	})
 	if err != nil {
-		return sum{}
+		return sum{}, nil
 	}
 	hash.Sum(wanted[:0])
-	return wanted
+	if len(rest) == 0 {
+		return wanted, []byte("{}")
+	}
+	rest[0] = '{'
+	return wanted, append(rest, '}')
 }
 
 // version is which version of a child is there.

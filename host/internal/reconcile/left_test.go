@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/wasmloop/wasmloop/host/internal/apply"
 )
 
 // TestChildrenAsLeft looks at no child as long as the answer about them and their versions are as they were.
@@ -51,5 +53,63 @@ func TestChildrenAsLeft(t *testing.T) {
 		if (b.looks > 0) != step.looks {
 			t.Errorf("%s: looked %d times at children, want %t", step.reason, b.looks, step.looks)
 		}
+	}
+}
+
+// TestFinalizerTakenAway puts the finalizer back on, though the module says the same of the children, which are as they were.
+func TestFinalizerTakenAway(t *testing.T) {
+	for name, child := range foreigners(t) {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, Controller{For: thing, Owns: anywhere(apply.KindOptions{}, configMap, clusterRole)})
+			b.settle(`{"children":[` + child.json + `]}`)
+			b.edit(thing, b.name, func(object map[string]any) { object["metadata"].(map[string]any)["finalizers"] = nil })
+			b.looks = 0
+			for range 3 {
+				b.reconcileOnce()
+			}
+			made, _ := b.wrote()
+			if diff := cmp.Diff([]string{"PATCH things/a"}, made); diff != "" || b.looks > 0 {
+				t.Errorf("%d looks; writes: -want +got:\n%s", b.looks, diff)
+			}
+			if diff := cmp.Diff([]string{"wasmloop.dev/tester"}, b.finalizers()); diff != "" {
+				t.Errorf("finalizers: -want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSplit parts answers.
+func TestSplit(t *testing.T) {
+	tests := map[string]struct{ response, rest string }{
+		"nothing":        {`{}`, `{}`},
+		"children alone": {` { "children" : [ {"a": 1} ] } `, `{}`},
+		"all":            {`{"status":{"a":"}"},"children":[],"keep":[],"finalized":true}`, `{"status":{"a":"}"},"finalized":true}`},
+		"escaped":        {`{"chi\u006cdren":[],"\u0001\"":1}`, `{"\u0001\"":1}`},
+	}
+	for name, tt := range tests {
+		_, rest := split([]byte(tt.response))
+		if diff := cmp.Diff(tt.rest, string(rest)); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
+	for _, broken := range []string{``, `[]`, `{"children":[]`, `{"children":[]}x`} {
+		if wanted, _ := split([]byte(broken)); wanted != (sum{}) {
+			t.Errorf("%q: it has a sum", broken)
+		}
+	}
+	same := func(a, b string) bool {
+		first, _ := split([]byte(a))
+		second, _ := split([]byte(b))
+		return first == second
+	}
+	for _, differ := range [][2]string{
+		{`{}`, `{"children":[]}`}, {`{"children":[]}`, `{"keep":[]}`}, {`{"children":[1]}`, `{"children":[2]}`}, {`{"children":[],"keep":[1]}`, `{"children":[]}`},
+	} {
+		if same(differ[0], differ[1]) {
+			t.Errorf("%s and %s have the same sum", differ[0], differ[1])
+		}
+	}
+	if !same(`{"children":[1],"status":{}}`, `{"children":[1]}`) {
+		t.Error("a status makes another sum")
 	}
 }
