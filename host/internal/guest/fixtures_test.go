@@ -226,7 +226,7 @@ func TestFixturesAreUsed(t *testing.T) {
 // used are fixtures that have a test of their own.
 var used = []string{
 	"answers", "any_import", "bulk_by_length", "clock_and_random", "close_stdio", "command_answers", "grown_memory_is_gone",
-	"loop_always", "memory_empty", "sleep", "sleep_for_ages", "start_changes_state",
+	"loop_always", "memory_empty", "recursion_returns", "sleep", "sleep_for_ages", "start_changes_state",
 }
 
 // Deep recursion ends as an error while many do it at once, and the host has its memory back.

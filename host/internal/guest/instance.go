@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -19,7 +21,13 @@ type instance struct {
 	fuel    api.MutableGlobal
 	globals []api.MutableGlobal
 	entries []byte // scratch space of snapshot.restore
+	// called is the function that was called last, as long as its stack is small. Nothing on a stack is left for the next call to see.
+	called api.Function
 }
+
+// keptStack is how large the stack of a function is at most, in bytes, that is kept for the next call. wazero begins with 10 KiB and
+// doubles it by copying, up to 400 MB.
+const keptStack = 128 << 10
 
 // newInstance makes an instance of a program in its very first state. What runs at the start is metered as part of c.
 func (p *program) newInstance(ctx context.Context, c *call) (*instance, error) {
@@ -54,13 +62,39 @@ func (i *instance) close(ctx context.Context) {
 
 // call calls an exported function of no parameters, metered as part of c.
 func (i *instance) call(ctx context.Context, c *call, name string) (status int32, err error) {
-	function := i.module.ExportedFunction(name)
+	function := i.function(name)
 	if function == nil {
 		return 0, nil
 	}
 	var stack [1]uint64
 	err = function.CallWithStack(context.WithValue(ctx, callKey{}, c), stack[:])
+	if size, known := stackSize(function); err == nil && known && size <= keptStack {
+		i.called = function
+	}
 	return api.DecodeI32(stack[0]), c.explain(err, i.memory.refused)
+}
+
+// function returns an exported function, nil if there is none of this name.
+func (i *instance) function(name string) api.Function {
+	function := i.called
+	if i.called = nil; function != nil && slices.Contains(function.Definition().ExportNames(), name) {
+		return function
+	}
+	return i.module.ExportedFunction(name)
+}
+
+// stackSize returns how large a function's stack has become, which wazero does not tell: if another version of it has no such field,
+// nothing is known.
+func stackSize(function api.Function) (size int, known bool) {
+	engine := reflect.ValueOf(function)
+	if engine.Kind() != reflect.Pointer || engine.Elem().Kind() != reflect.Struct {
+		return 0, false
+	}
+	stack := engine.Elem().FieldByName("stack")
+	if !stack.IsValid() || stack.Type() != reflect.TypeFor[[]byte]() {
+		return 0, false
+	}
+	return stack.Len(), true
 }
 
 // begin gives a call its first fuel.

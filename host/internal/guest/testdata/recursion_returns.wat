@@ -1,0 +1,15 @@
+;; Calls itself as often as the request is long, times ten, and returns.
+(module
+  (import "wasmloop" "request_len" (func $request_len (result i32)))
+  (import "wasmloop" "response_write" (func $response_write (param $ptr i32) (param $len i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{}")
+  (func $deeper (param $n i32) (result i32)
+    (if (result i32) (i32.eqz (local.get $n))
+      (then (i32.const 0))
+      (else (i32.add (local.get $n) (call $deeper (i32.sub (local.get $n) (i32.const 1)))))))
+  (func (export "wasmloop_abi_version") (result i32) (i32.const 1))
+  (func (export "reconcile") (result i32)
+    (drop (call $deeper (i32.mul (call $request_len) (i32.const 10))))
+    (call $response_write (i32.const 0) (i32.const 2))
+    (i32.const 0)))
