@@ -3,7 +3,6 @@ package apiserver
 import (
 	"encoding/base64"
 	"fmt"
-	"reflect"
 	"strings"
 	"sync"
 
@@ -149,7 +148,7 @@ func (b builtin) merged(object map[string]any, _ string) (map[string]any, error)
 }
 
 func (b builtin) zero() map[string]any {
-	zero, _, err := b.roundTrip(map[string]any{}, false)
+	zero, _, err := b.throughValue(map[string]any{}, false) // which needs nothing to be known of the type
 	if err != nil {
 		return map[string]any{}
 	}
@@ -176,12 +175,16 @@ func (b builtin) decodeAs(object map[string]any, track bool) (decoded map[string
 // roundTrip passes an object through its Go type, which drops what is unknown or empty and writes quantities and times as
 // the API server does. What is unknown is returned if it is to be tracked.
 func (b builtin) roundTrip(object map[string]any, track bool) (decoded map[string]any, unknown []string, err error) {
+	if out, ok := goTypeOf(builtinScheme().AllKnownTypes()[b.gvk]).convert(object); ok {
+		return out.(map[string]any), nil, nil
+	}
+	return b.throughValue(object, track)
+}
+
+func (b builtin) throughValue(object map[string]any, track bool) (decoded map[string]any, unknown []string, err error) {
 	typed, err := builtinScheme().New(b.gvk)
 	if err != nil {
 		return nil, nil, err
-	}
-	if out, ok := goTypeOf(reflect.TypeOf(typed).Elem()).convert(object); ok {
-		return out.(map[string]any), nil, nil
 	}
 	err = runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object, typed, track)
 	if strict, ok := runtime.AsStrictDecodingError(err); ok {

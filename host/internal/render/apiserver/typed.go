@@ -20,8 +20,10 @@ import (
 // goType is what becomes of a value that passes through a Go type, as far as that can be said without making the Go value: it takes a
 // fifth of the time. It may always say that it does not know, and then runtime.DefaultUnstructuredConverter has the word.
 type goType struct {
-	// convert returns what comes out, and false if it does not know. It shares nothing with what goes in that can be changed.
-	convert func(in any) (out any, ok bool)
+	typ      reflect.Type
+	complete sync.Once
+	// known is convert, once the type was looked at.
+	known func(in any) (out any, ok bool)
 	// empty says whether omitempty leaves out a value that came out. nil: it leaves out none.
 	empty func(out any) bool
 }
@@ -39,66 +41,61 @@ type goStruct struct {
 	zero map[string]any
 }
 
-// goTypes are the types by their Go type. They are made one after the other, since they may refer to each other.
-var goTypes = struct {
-	sync.Mutex
-	made map[reflect.Type]*goType
-}{made: map[reflect.Type]*goType{}}
+// goTypes are the types by their Go type.
+var goTypes sync.Map
 
-// goTypeOf returns what is known of a Go type.
+// goTypeOf returns a Go type. It is looked at when a value is converted: types may refer to themselves, and most are never used.
 func goTypeOf(t reflect.Type) *goType {
-	goTypes.Lock()
-	defer goTypes.Unlock()
-	return makeGoType(t)
-}
-
-func makeGoType(t reflect.Type) *goType {
-	if made := goTypes.made[t]; made != nil {
-		return made
+	known, there := goTypes.Load(t)
+	if !there {
+		known, _ = goTypes.LoadOrStore(t, &goType{typ: t})
 	}
-	made := &goType{}
-	goTypes.made[t] = made // before what it refers to is made, which may refer to it
-	made.complete(t)
-	return made
+	return known.(*goType)
 }
 
-func (g *goType) complete(t reflect.Type) {
-	g.convert = unknown
-	switch {
+// convert returns what comes out, and false if it does not know. It shares nothing with what goes in that can be changed.
+func (g *goType) convert(in any) (out any, ok bool) {
+	g.complete.Do(g.look)
+	return g.known(in)
+}
+
+func (g *goType) look() {
+	g.known = unknown
+	switch t := g.typ; {
 	case t == reflect.TypeFor[resource.Quantity]():
-		g.convert = convertQuantity
+		g.known = convertQuantity
 	case t == reflect.TypeFor[intstr.IntOrString]():
-		g.convert = convertIntOrString
+		g.known = convertIntOrString
 	case t == reflect.TypeFor[metav1.Time]():
-		g.convert = convertTime
+		g.known = convertTime
 	case hasOwnCodec(t):
 		// Only its methods know.
 	case t == reflect.TypeFor[[]byte]():
-		g.convert, g.empty = convertBytes, isZero[string]
+		g.known, g.empty = convertBytes, isZero[string]
 	default:
-		g.completeKind(t)
+		g.lookAtKind(t)
 	}
 }
 
-func (g *goType) completeKind(t reflect.Type) {
+func (g *goType) lookAtKind(t reflect.Type) {
 	switch t.Kind() {
 	case reflect.String:
-		g.convert, g.empty = convertAs[string], isZero[string]
+		g.known, g.empty = convertAs[string], isZero[string]
 	case reflect.Bool:
-		g.convert, g.empty = convertAs[bool], isZero[bool]
+		g.known, g.empty = convertAs[bool], isZero[bool]
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		g.convert, g.empty = convertInt(t), isZero[int64]
+		g.known, g.empty = convertInt(t), isZero[int64]
 	case reflect.Pointer:
-		g.convert = makeGoType(t.Elem()).convertWhatIs
+		g.known = goTypeOf(t.Elem()).convert
 	case reflect.Slice:
-		g.convert, g.empty = convertSlice(makeGoType(t.Elem())), func(out any) bool { return len(out.([]any)) == 0 }
+		g.known, g.empty = convertSlice(goTypeOf(t.Elem())), func(out any) bool { return len(out.([]any)) == 0 }
 	case reflect.Map:
 		if t.Key().Kind() == reflect.String && !hasOwnCodec(t.Key()) {
-			g.convert, g.empty = convertMap(makeGoType(t.Elem())), func(out any) bool { return len(out.(map[string]any)) == 0 }
+			g.known, g.empty = convertMap(goTypeOf(t.Elem())), func(out any) bool { return len(out.(map[string]any)) == 0 }
 		}
 	case reflect.Struct:
 		if made := makeGoStruct(t); made != nil {
-			g.convert = made.convert
+			g.known = made.convert
 		}
 	default: // floating point numbers and interfaces are rare
 	}
@@ -135,9 +132,6 @@ func convertInt(t reflect.Type) func(any) (any, bool) {
 		return in, ok && !reflect.Zero(t).OverflowInt(number)
 	}
 }
-
-// convertWhatIs is g.convert, which may not be there yet when it is referred to.
-func (g *goType) convertWhatIs(in any) (any, bool) { return g.convert(in) }
 
 func convertSlice(element *goType) func(any) (any, bool) {
 	return func(in any) (any, bool) {
@@ -234,9 +228,9 @@ func (g *goStruct) add(t reflect.Type) bool {
 		case name == "" || twice:
 			return false
 		}
-		made := makeGoType(field.Type)
+		made := goTypeOf(field.Type)
 		if slices.Contains(options, "omitzero") && field.Type != reflect.TypeFor[metav1.Time]() { // whose zero is not known
-			made = &goType{convert: unknown}
+			made = &goType{typ: reflect.TypeFor[any]()}
 		}
 		g.fields[name] = goField{made, slices.Contains(options, "omitempty")}
 	}
