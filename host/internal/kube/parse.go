@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,14 +21,16 @@ const ManagerPrefix = "wasmloop/"
 // own goes before. Nothing of data is kept.
 func Parse(data []byte, kind schema.GroupVersionKind) (*Object, error) {
 	o := &Object{Kind: kind}
-	p := parser{object: o}
+	p := parsers.Get().(*parser)
+	defer p.release()
+	p.object = o
 	if err := abi.Fields(data, p.field); err != nil {
 		return nil, fmt.Errorf("cannot decode an object of kind %s: %w", kind.Kind, err)
 	}
 	if p.apiVersion != "" && p.kind != "" && (p.kind != kind.Kind || p.apiVersion != kind.GroupVersion().String()) {
 		o.Kind = schema.FromAPIVersionAndKind(p.apiVersion, p.kind)
 	}
-	o.JSON = p.encode(len(data))
+	o.JSON = p.encode()
 	return o, nil
 }
 
@@ -44,6 +47,16 @@ type parser struct {
 	metadata         []field // as modules see it
 	annotations      []field
 	room             [3][16]field
+	shown            []byte
+}
+
+// parsers are used again, since one is as large as many an object.
+var parsers = sync.Pool{New: func() any { return &parser{} }}
+
+// release forgets the object.
+func (p *parser) release() {
+	*p = parser{shown: p.shown[:0]}
+	parsers.Put(p)
 }
 
 func (p *parser) field(name string, value json.RawMessage) (err error) {
@@ -185,10 +198,9 @@ func (p *parser) managedEntry(value json.RawMessage) error {
 	return err
 }
 
-// encode writes the object as modules see it. size is that of the data, which is more than that takes.
-func (p *parser) encode(size int) []byte {
-	kind := p.object.Kind
-	shown := make([]byte, 0, size)
+// encode writes the object as modules see it.
+func (p *parser) encode() []byte {
+	kind, shown := p.object.Kind, p.shown[:0]
 	shown = abi.AppendString(append(shown, `{"apiVersion":`...), kind.GroupVersion().String())
 	shown = abi.AppendString(append(shown, `,"kind":`...), kind.Kind)
 	shown = append(shown, `,"metadata":{`...)
@@ -206,7 +218,8 @@ func (p *parser) encode(size int) []byte {
 	for _, f := range p.fields {
 		shown = appendField(shown, f)
 	}
-	return slices.Clip(slices.Clone(append(shown, '}')))
+	p.shown = append(shown, '}')
+	return slices.Clip(slices.Clone(p.shown))
 }
 
 func appendField(dst []byte, f field) []byte {
