@@ -32,7 +32,6 @@ type Server struct {
 	changes   []Change
 	compacted int64         // the changes up to this resourceVersion are forgotten
 	changed   chan struct{} // closed at the next change
-	log       []Request
 	writes    int
 }
 
