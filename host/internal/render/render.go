@@ -62,7 +62,7 @@ func Run(ctx context.Context, input Input, note func(string)) (*Cluster, error) 
 }
 
 // wave is how many objects are reconciled side by side: enough for many processors, and what they make fits into memory twice.
-const wave = 64
+const wave = 256
 
 // Converge starts a cluster and lets the controller work until nothing happens any more. The plan grows with what the answers
 // show to be missing.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,22 +16,29 @@ import (
 // rendered is how many objects are rendered at once.
 const rendered = 1000
 
+// renderRuns is how often they are. The first run is slower, since the process has to get its memory first.
+const renderRuns = 5
+
 // BenchmarkRender renders so many MarkdownViews into one cluster, from nothing to rest, as `wasmloop render --all` does, and prints the
-// time of one beside its target.
+// time of one, by the median of the runs, beside its target.
 func BenchmarkRender(b *testing.B) {
 	input := renderInput(b)
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the command does
 	for b.Loop() {
-		began := time.Now()
-		cluster, err := render.Run(b.Context(), input, func(string) {})
-		if err != nil {
-			b.Fatal(err)
+		each := make([]float64, renderRuns)
+		for i := range each {
+			began := time.Now()
+			cluster, err := render.Run(b.Context(), input, func(string) {})
+			if err != nil {
+				b.Fatal(err)
+			}
+			each[i] = milliseconds(time.Since(began)) / rendered
+			checkRendered(b, cluster)
 		}
-		took := time.Since(began)
-		checkRendered(b, cluster)
+		what := fmt.Sprintf("render of %d MarkdownViews, each, median of %d runs (the first: %.3g ms)", rendered, renderRuns, each[0])
+		slices.Sort(each)
 		printRows(os.Stdout, []row{
-			atMost(fmt.Sprintf("render of %d MarkdownViews, each", rendered), milliseconds(took)/rendered, 2, "ms").
-				because("two calls of the module and five server-side applies, by Kubernetes' own libraries"),
+			atMost(what, each[renderRuns/2], 2, "ms").because("two calls of the module and five server-side applies, by Kubernetes' own libraries"),
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -111,14 +112,23 @@ func restore(object, from *unstructured.Unstructured, name string) {
 
 // validateAll says what is wrong with an object's metadata, and with the rest of it.
 func (k *kind) validateAll(object, old *unstructured.Unstructured, subresource string) field.ErrorList {
-	path := field.NewPath("metadata")
-	errs := validation.ValidateObjectMetaAccessor(accessor{object}, k.namespaced, k.name, path)
 	var was map[string]any
 	if old != nil {
 		was = old.Object
+	}
+	return append(k.validateMetadata(object, old, subresource), k.validate(object.Object, was, subresource)...)
+}
+
+func (k *kind) validateMetadata(object, old *unstructured.Unstructured, subresource string) field.ErrorList {
+	path := field.NewPath("metadata")
+	if subresource == "status" && old != nil { // all else is as it was: takeStatus has seen to that
+		return metav1validation.ValidateManagedFields(accessor{object}.GetManagedFields(), path.Child("managedFields"))
+	}
+	errs := validation.ValidateObjectMetaAccessor(accessor{object}, k.namespaced, k.name, path)
+	if old != nil {
 		errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(accessor{object}, accessor{old}, path)...)
 	}
-	return append(errs, k.validate(object.Object, was, subresource)...)
+	return errs
 }
 
 // accessor has the metadata of an object as validation looks at them: without what managedFields say of fields, which takes long to
