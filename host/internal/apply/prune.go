@@ -70,7 +70,7 @@ func (a *Applier) Remove(ctx context.Context, owner Owner, observed []*kube.Obje
 	var doomed []*kube.Object
 	for _, object := range observed {
 		kind := a.options.Kinds[object.Kind]
-		if kind.Orphan || !owner.Owns(object, kind) || owner.refers(object) {
+		if kind.Orphan || !owner.Owns(object, kind) || owner.Refers(object) {
 			continue
 		}
 		left++

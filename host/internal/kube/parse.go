@@ -218,7 +218,8 @@ func (p *parser) encode() []byte {
 	for _, f := range p.fields {
 		shown = appendField(shown, f)
 	}
-	p.shown = append(shown, '}')
+	shown = append(shown, '}')
+	p.shown = shown
 	return slices.Clip(slices.Clone(p.shown))
 }
 

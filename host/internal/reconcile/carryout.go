@@ -37,7 +37,8 @@ func (r *Reconciler) carryOut(ctx context.Context, name types.NamespacedName, ob
 func (r *Reconciler) carryOutChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) *fault {
 	r.memory.leave(name, sum{})
 	var applied []apply.Change
-	if last := observed.finalizing && response.Finalized; !last {
+	last := observed.finalizing && response.Finalized
+	if !last {
 		var fault *fault
 		if applied, fault = r.applyChildren(ctx, name, observed, response); fault != nil {
 			return fault
@@ -48,7 +49,9 @@ func (r *Reconciler) carryOutChildren(ctx context.Context, name types.Namespaced
 	if err := errors.Join(err, r.note(ctx, name, pruned)); err != nil {
 		return faultOf(reasonPruneFailed, err)
 	}
-	r.memory.leave(name, observed.leftAfter(applied, pruned))
+	if !last {
+		r.memory.leave(name, observed.leftAfter(applied, pruned))
+	}
 	return nil
 }
 

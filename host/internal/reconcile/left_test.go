@@ -2,10 +2,13 @@ package reconcile
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
+	"github.com/wasmloop/wasmloop/host/internal/kube"
 )
 
 // TestChildrenAsLeft looks at no child as long as the answer about them and their versions are as they were.
@@ -75,6 +78,64 @@ func TestFinalizerTakenAway(t *testing.T) {
 				t.Errorf("finalizers: -want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestFinalizerTakenAwayUnseen does so though the module does not see finalizers.
+func TestFinalizerTakenAwayUnseen(t *testing.T) {
+	child := foreigners(t)["in another namespace"]
+	b := newBench(t, Controller{For: thing, Owns: anywhere(apply.KindOptions{}, configMap), View: View{Fields: []string{"spec"}}})
+	b.settle(`{"children":[` + child.json + `]}`)
+	b.edit(thing, b.name, func(object map[string]any) { object["metadata"].(map[string]any)["finalizers"] = nil })
+	b.reconcileOnce()
+	if diff := cmp.Diff([]string{"wasmloop.dev/tester"}, b.finalizers()); diff != "" {
+		t.Errorf("finalizers: -want +got:\n%s", diff)
+	}
+}
+
+// TestHoldingDoesNotCount makes a child as soon as the finalizer is there, though the module may be called but rarely.
+func TestHoldingDoesNotCount(t *testing.T) {
+	child := foreigners(t)["in another namespace"]
+	b := newBench(t, Controller{For: thing, Owns: anywhere(apply.KindOptions{}, configMap), MinInterval: time.Hour})
+	b.answer = `{"children":[` + child.json + `]}`
+	b.reconcileOnce()
+	b.reconcileOnce()
+	if b.observe(configMap, child.name) == nil {
+		t.Error("there is no child")
+	}
+	b.resize(2)
+	b.did()
+	if wait := b.reconcileOnce(); wait <= 0 || wait > time.Hour || b.did().Calls > 0 {
+		t.Errorf("got %s, want to wait", wait)
+	}
+}
+
+// TestLastAnswerLeavesNothing makes a child that the last answer for an object has wanted, when the object stays after all.
+func TestLastAnswerLeavesNothing(t *testing.T) {
+	selector := Selector{Labels: labels.SelectorFromSet(labels.Set{"watched": "yes"})}
+	b := newBench(t, Controller{For: thing, Owns: owns(configMap), Finalize: true, Selector: selector, Predecessor: time.Minute})
+	b.started = time.Now()
+	watched := func(value string) {
+		b.edit(thing, b.name, func(object map[string]any) {
+			object["metadata"].(map[string]any)["labels"] = map[string]any{"watched": value}
+		})
+	}
+	watched("yes")
+	b.reconcileOnce()
+	b.settle(wants("a"))
+	b.memory.doubt(b.name, kube.ID{}, time.Now().Add(time.Minute)) // so that it is not let go
+	watched("no")
+	b.resize(2)
+	b.answer = `{"finalized":true,` + wants("a", "b")[1:]
+	b.reconcileOnce()
+	if diff := cmp.Diff([]string{"a"}, b.children()); diff != "" {
+		t.Fatalf("while it is let go: -want +got:\n%s", diff)
+	}
+	watched("yes")
+	b.answer = wants("a", "b")
+	b.reconcileOnce()
+	if diff := cmp.Diff([]string{"a", "b"}, b.children()); diff != "" {
+		t.Errorf("it stays: -want +got:\n%s", diff)
 	}
 }
 

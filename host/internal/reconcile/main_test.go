@@ -176,7 +176,8 @@ type bench struct {
 	name      types.NamespacedName
 	time      time.Time
 	writes    atomic.Int32
-	looks     int // at children, to apply them
+	looks     int  // at children, to apply them
+	broken    bool // is the line to the API server
 	made      []string
 	refuse    func(request *http.Request) bool
 	events    []string
@@ -203,6 +204,9 @@ func newBench(t *testing.T, controller Controller, change ...func(*apply.Options
 			b.writes.Add(1)
 			parts := strings.Split(request.URL.Path, "/")
 			b.made = append(b.made, request.Method+" "+strings.Join(parts[len(parts)-2:], "/"))
+			if b.broken {
+				return nil, io.ErrUnexpectedEOF
+			}
 			if b.refuse != nil && b.refuse(request) {
 				return forbidden(request), nil
 			}

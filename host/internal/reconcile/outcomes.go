@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"crypto/sha256"
+	"strconv"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -31,7 +32,8 @@ func (r *Reconciler) identify(observed *observation, request []byte) Identity {
 	// Two requests may look the same though the one lacks what was not asked for yet, and the other what is not there. Only of
 	// the second it is known whom the missing objects wake.
 	_, _ = hash.Write([]byte(encodeRules(observed.asked)))
-	state := observed.object.AppendHostState(make([]byte, 0, 4<<10))
+	state := strconv.AppendBool(make([]byte, 0, 4<<10), r.holds(observed.object)) // which the module may not see
+	state = observed.object.AppendHostState(state)
 	for _, child := range observed.children {
 		state = child.AppendHostState(state)
 		if !r.view(child.Kind).all() {

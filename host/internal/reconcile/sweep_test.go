@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/wasmloop/wasmloop/host/internal/apply"
 	"github.com/wasmloop/wasmloop/host/internal/kube"
@@ -86,19 +85,53 @@ func TestFinalizerLostInCache(t *testing.T) {
 // TestFinalizerLostUnanswered cannot find out whether the object is gone.
 func TestFinalizerLostUnanswered(t *testing.T) {
 	b, child := newBenchWithFinalizerLost(t)
-	b.refuse = func(request *http.Request) bool { return request.Method == http.MethodPatch }
+	b.broken = true
 	for range 2 {
-		if _, err := b.Reconcile(t.Context(), b.name); !apierrors.IsForbidden(err) {
-			t.Errorf("got %v, want it to be tried again", err)
+		if _, err := b.Reconcile(t.Context(), b.name); err == nil {
+			t.Error("it must be tried again")
 		}
 		if b.observe(configMap, child.name) == nil {
 			t.Fatal("it was deleted though nobody knows that the object is gone")
 		}
 	}
-	b.refuse = nil
+	b.broken = false
 	b.reconcileOnce()
 	if found := b.observe(configMap, child.name); found != nil {
 		t.Errorf("got %v", found)
+	}
+}
+
+// TestFinalizerLostForbidden may not find out whether the object is gone: it will not be told tomorrow either.
+func TestFinalizerLostForbidden(t *testing.T) {
+	b, child := newBenchWithFinalizerLost(t)
+	b.refuse = func(request *http.Request) bool { return request.Method == http.MethodPatch }
+	b.reconcileOnce()
+	if b.observe(configMap, child.name) == nil {
+		t.Error("it was deleted though nobody knows that the object is gone")
+	}
+	b.refuse = nil
+	b.reconcileOnce()
+	if made, _ := b.wrote(); !cmp.Equal(made, []string{"PATCH things/a"}) {
+		t.Errorf("writes: got %v", made)
+	}
+}
+
+// TestFinalizerLostOwned leaves a child to the garbage collector to which somebody has given the owner reference that it could not have.
+func TestFinalizerLostOwned(t *testing.T) {
+	b := newBench(t, Controller{For: thing, Owns: anywhere(apply.KindOptions{}, configMap, clusterRole)})
+	child := foreigners(t)["cluster-scoped"]
+	b.settle(`{"children":[` + child.json + `]}`)
+	b.edit(child.kind, child.name, func(object map[string]any) {
+		object["metadata"].(map[string]any)["ownerReferences"] = []any{
+			map[string]any{"apiVersion": "reconcile.test/v1", "kind": "Thing", "name": "a", "uid": string(b.object.GetUID())},
+		}
+	})
+	b.loseFinalizer()
+	if wait := b.reconcileOnce(); wait > 0 {
+		t.Errorf("it is waited for: %s", wait)
+	}
+	if made, _ := b.wrote(); len(made) > 0 {
+		t.Errorf("writes: got %v", made)
 	}
 }
 
