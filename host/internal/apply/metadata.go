@@ -127,7 +127,7 @@ func (a *Applier) letGo(ctx context.Context, owner Owner, child *kube.Object) (*
 		"uid": child.UID, "resourceVersion": child.ResourceVersion,
 		"annotations": map[string]any{AnnotationOwnedBy: nil, AnnotationApplied: nil},
 	}
-	if owner.Refers(child) {
+	if owner.refers(child) {
 		references, err := otherReferences(child, owner)
 		if err != nil {
 			return nil, err

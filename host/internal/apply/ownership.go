@@ -83,11 +83,11 @@ func (o Owner) Owns(child *kube.Object, kind KindOptions) bool {
 	if o.reference(child.ID(), kind) == nil {
 		return child.Manages(FieldManager(o.Controller), "")
 	}
-	return o.Refers(child)
+	return o.refers(child)
 }
 
-// Refers says whether child has an owner reference to o.
-func (o Owner) Refers(child *kube.Object) bool {
+// refers says whether child has an owner reference to o.
+func (o Owner) refers(child *kube.Object) bool {
 	return slices.ContainsFunc(child.Owners, func(owner kube.Owner) bool { return owner.UID == o.UID })
 }
 
@@ -123,7 +123,7 @@ func (o Owner) holder(existing *kube.Object, manager string) holder {
 		}
 	case controller != nil && controller.UID != o.UID:
 		return holder{heldByOther, fmt.Sprintf("%s %s, its controller", controller.Kind, controller.Name), otherName}
-	case ours && (managed || o.Refers(existing)), managed && o.Refers(existing):
+	case ours && (managed || o.refers(existing)), managed && o.refers(existing):
 		return holder{kind: heldByOwner}
 	case controller == nil && (ours || !claimsItself(existing)):
 		return holder{kind: heldByNobody}

@@ -67,18 +67,18 @@ func (a *Applier) remove(ctx context.Context, owner Owner, doomed []*kube.Object
 // Remove deletes what of the observed children would stay when the owner goes, since they have no owner reference and are
 // not to be left behind. Those that are being deleted already are counted in left, too.
 func (a *Applier) Remove(ctx context.Context, owner Owner, observed []*kube.Object) (left int, changes []Change) {
-	var doomed []*kube.Object
-	for _, object := range observed {
+	staying := a.Staying(owner, observed)
+	doomed := slices.DeleteFunc(slices.Clone(staying), func(object *kube.Object) bool { return object.Deleting })
+	return len(staying), a.remove(ctx, owner, doomed)
+}
+
+// Staying returns what of the observed children would stay when the owner goes, since they have no owner reference and are not to be
+// left behind.
+func (a *Applier) Staying(owner Owner, observed []*kube.Object) []*kube.Object {
+	return slices.DeleteFunc(slices.Clone(observed), func(object *kube.Object) bool {
 		kind := a.options.Kinds[object.Kind]
-		if kind.Orphan || !owner.Owns(object, kind) || owner.Refers(object) {
-			continue
-		}
-		left++
-		if !object.Deleting {
-			doomed = append(doomed, object)
-		}
-	}
-	return left, a.remove(ctx, owner, doomed)
+		return kind.Orphan || !owner.Owns(object, kind) || owner.refers(object)
+	})
 }
 
 func (a *Applier) delete(ctx context.Context, object *kube.Object) error {

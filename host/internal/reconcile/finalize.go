@@ -64,16 +64,19 @@ func (r *Reconciler) release(ctx context.Context, name types.NamespacedName, obj
 
 // mustHold says whether the controller's finalizer has to be on the object before an answer is carried out, and is not.
 func (r *Reconciler) mustHold(observed *observation, response *abi.Response) bool {
-	return !observed.finalizing && !r.holds(observed.object) && r.wantsToStay(observed, response)
+	return !observed.finalizing && !r.holds(observed.object) && r.wantsStaying(observed, response)
 }
 
-// wantsToStay says whether an answer wants children that would stay when the object goes.
-func (r *Reconciler) wantsToStay(observed *observation, response *abi.Response) bool {
-	return observed.asLeft && r.hasToStay(observed) || slices.ContainsFunc(response.Children, func(child abi.Object) bool { return r.stays(observed, idOf(child.Reference())) })
+// wantsStaying says whether an answer wants children that would stay when the object goes.
+func (r *Reconciler) wantsStaying(observed *observation, response *abi.Response) bool {
+	if observed.asLeft { // then it wants those that there are
+		return r.hasStaying(observed)
+	}
+	return slices.ContainsFunc(response.Children, func(child abi.Object) bool { return r.stays(observed, idOf(child.Reference())) })
 }
 
-// hasToStay says whether there are children that would stay when the object goes.
-func (r *Reconciler) hasToStay(observed *observation) bool {
+// hasStaying says whether there are children that would stay when the object goes.
+func (r *Reconciler) hasStaying(observed *observation) bool {
 	return slices.ContainsFunc(observed.children, func(child *kube.Object) bool { return r.stays(observed, child.ID()) })
 }
 
@@ -86,7 +89,7 @@ func (r *Reconciler) stays(observed *observation, child kube.ID) bool {
 // none.
 func (r *Reconciler) releaseFromChildren(ctx context.Context, name types.NamespacedName, observed *observation, response *abi.Response) error {
 	noOpinion := response.Children == nil && !observed.asLeft
-	if noOpinion || observed.finalizing || r.controller.Finalize || !r.holds(observed.object) || r.wantsToStay(observed, response) || r.hasToStay(observed) {
+	if noOpinion || observed.finalizing || r.controller.Finalize || !r.holds(observed.object) || r.wantsStaying(observed, response) || r.hasStaying(observed) {
 		return nil
 	}
 	if wait := r.unsure(name); wait > 0 { // one may come of which nobody knows the name

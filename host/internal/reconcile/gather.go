@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -75,9 +74,11 @@ func (r *Reconciler) childrenOf(ctx context.Context, owner apply.Owner) (childre
 			}
 		}
 	}
-	slices.SortFunc(children, func(a, b *kube.Object) int { return cmp.Compare(a.UID, b.UID) })
+	slices.SortFunc(children, compareUIDs)
 	return children, nil
 }
+
+func compareUIDs(a, b *kube.Object) int { return cmp.Compare(a.UID, b.UID) }
 
 // has says whether a child is among what was observed, so that its going makes another observation.
 func (o *observation) has(child kube.ID) bool { return o.child(child) != nil }
@@ -94,17 +95,19 @@ func (o *observation) child(id kube.ID) *kube.Object {
 
 // fingerprint tells observations apart at no more cost than their versions.
 func (o *observation) fingerprint() string {
-	var b strings.Builder
+	var text []byte
 	if o.finalizing { // no version tells that another namespace's labels let go of the object
-		b.WriteString("finalizing ")
+		text = append(text, "finalizing "...)
 	}
 	for _, object := range o.all() {
-		b.WriteString(string(object.UID))
-		b.WriteByte('@')
-		b.WriteString(object.ResourceVersion)
-		b.WriteByte(' ')
+		text = appendVersion(text, object)
 	}
-	return b.String()
+	return string(text)
+}
+
+// appendVersion appends which version of an object is there.
+func appendVersion(dst []byte, object *kube.Object) []byte {
+	return append(append(append(append(dst, object.UID...), '@'), object.ResourceVersion...), ' ')
 }
 
 // all returns the object, its children and the related objects.

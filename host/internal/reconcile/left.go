@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"slices"
@@ -40,58 +39,43 @@ func split(response []byte) (wanted sum, rest []byte) {
 	return wanted, append(rest, '}')
 }
 
-// version is which version of a child is there.
-type version struct {
-	uid     types.UID
-	version string
-}
-
-func versionOf(child *kube.Object) version { return version{child.UID, child.ResourceVersion} }
-
 // leftAs returns a sum of an answer about children and the versions of all that there are. As long as it is the same, nothing is
 // to be done about children that was not done.
-func leftAs(wanted sum, versions []version) sum {
+func leftAs(wanted sum, children []*kube.Object) sum {
 	if wanted == (sum{}) {
 		return sum{}
 	}
 	text := wanted[:]
-	for _, each := range slices.SortedFunc(slices.Values(versions), func(a, b version) int { return cmp.Compare(a.uid, b.uid) }) {
-		text = append(append(append(append(text, each.uid...), '@'), each.version...), ' ')
+	for _, child := range slices.SortedFunc(slices.Values(children), compareUIDs) {
+		text = appendVersion(text, child)
 	}
 	return sha256.Sum256(text)
 }
 
 // left returns leftAs of what was observed.
-func (o *observation) left() sum {
-	versions := make([]version, len(o.children))
-	for i, child := range o.children {
-		versions[i] = versionOf(child)
-	}
-	return leftAs(o.wanted, versions)
-}
+func (o *observation) left() sum { return leftAs(o.wanted, o.children) }
 
 // leftAfter returns leftAs of what will be observed when the cache shows what was done; none if that cannot be told.
 func (o *observation) leftAfter(applied, pruned []apply.Change) sum {
-	versions := make([]version, 0, len(o.children)+len(applied))
-	isOneOf := func(changes []apply.Change, child *kube.Object) bool {
-		return slices.ContainsFunc(changes, func(change apply.Change) bool { return change.ID == child.ID() })
-	}
-	for _, child := range o.children {
-		if !isOneOf(applied, child) && !isOneOf(pruned, child) {
-			versions = append(versions, versionOf(child))
-		}
-	}
+	left := slices.DeleteFunc(slices.Clone(o.children), func(child *kube.Object) bool {
+		isChild := func(change apply.Change) bool { return change.ID == child.ID() }
+		return slices.ContainsFunc(applied, isChild) || slices.ContainsFunc(pruned, isChild)
+	})
 	for _, change := range applied {
 		object := change.Object
-		if change.Action == apply.Unchanged {
+		switch change.Action {
+		case apply.Created, apply.Applied:
+		case apply.Unchanged:
 			object = o.child(change.ID)
-		}
-		if settled := change.Action == apply.Unchanged || change.Action == apply.Created || change.Action == apply.Applied; !settled || object == nil {
+		default:
 			return sum{}
 		}
-		versions = append(versions, versionOf(object))
+		if object == nil {
+			return sum{}
+		}
+		left = append(left, object)
 	}
-	return leftAs(o.wanted, versions)
+	return leftAs(o.wanted, left)
 }
 
 // isLeft says whether children are as they were left.

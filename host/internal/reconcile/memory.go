@@ -51,7 +51,7 @@ type remembered struct {
 	// answer is what the module answered last, as long as it is being carried out: the host's own writes may come back
 	// without making another request.
 	answer *answer
-	// left is how the children were left when all was done about them. It is not what is done about others of their names.
+	// left is how the children were left when all was done about them; none as long as there is more to do.
 	left sum
 	// called is when the module was called last.
 	called time.Time

@@ -243,8 +243,11 @@ func (r *Reconciler) reconcile(ctx context.Context, name types.NamespacedName, o
 		return r.settle(name, observed, identity, r.dueAfter(r.resync())), nil
 	}
 	if fault == nil && r.mustHold(observed, response) {
-		r.memory.called(name, time.Time{}) // nothing follows from this call, so that the next one need not wait
-		return r.hold(ctx, name, observed)
+		result, err := r.hold(ctx, name, observed)
+		if err == nil {
+			r.memory.called(name, time.Time{}) // nothing else follows from this call, so that the next one need not wait
+		}
+		return result, err
 	}
 	if fault == nil {
 		fault = r.carryOut(ctx, name, observed, response)

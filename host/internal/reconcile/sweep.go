@@ -25,9 +25,13 @@ func (r *Reconciler) sweep(ctx context.Context, name types.NamespacedName, objec
 		return wait, nil // there may be children that the cache does not show
 	}
 	owner := apply.Owner{Controller: r.controller.Name, Kind: r.controller.For.GroupVersionKind, NamespacedName: name, UID: uid}
-	left, err := r.leftBehind(ctx, owner)
-	if err != nil || len(left) == 0 {
+	children, err := r.childrenOf(ctx, owner)
+	if err != nil {
 		return 0, err
+	}
+	left := slices.DeleteFunc(r.applier.Staying(owner, children), func(child *kube.Object) bool { return child.Deleting })
+	if len(left) == 0 {
+		return 0, nil
 	}
 	log := logr.FromContextOrDiscard(ctx)
 	switch gone, err := r.applier.IsGone(ctx, owner); {
@@ -46,14 +50,6 @@ func (r *Reconciler) sweep(ctx context.Context, name types.NamespacedName, objec
 		return 0, err
 	}
 	return cacheTimeout, nil
-}
-
-// leftBehind returns the children of an owner that do not go with it, and are not going yet.
-func (r *Reconciler) leftBehind(ctx context.Context, owner apply.Owner) ([]*kube.Object, error) {
-	children, err := r.childrenOf(ctx, owner)
-	return slices.DeleteFunc(children, func(child *kube.Object) bool {
-		return child.Deleting || owner.Refers(child) || owner.Reaches(child.NamespacedName) || r.options(child.ID()).Orphan
-	}), err
 }
 
 // lost returns the UID of the object that was known by a name, if another one has that now, or none, and nothing was seen of its going.

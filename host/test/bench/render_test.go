@@ -38,7 +38,7 @@ func BenchmarkRender(b *testing.B) {
 		what := fmt.Sprintf("render of %d MarkdownViews, each, median of %d runs (the first: %.3g ms)", rendered, renderRuns, each[0])
 		slices.Sort(each)
 		printRows(os.Stdout, []row{
-			atMost(what, each[renderRuns/2], 2, "ms").because("two calls of the module and five server-side applies, by Kubernetes' own libraries"),
+			atMost(what, each[renderRuns/2], 2, "ms").because("two calls of a Go module and five server-side applies"),
 		})
 	}
 }

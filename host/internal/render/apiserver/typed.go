@@ -18,7 +18,7 @@ import (
 )
 
 // goType is what becomes of a value that passes through a Go type, as far as that can be said without making the Go value: it takes a
-// fifth of the time. It may always say that it does not know, and then runtime.DefaultUnstructuredConverter has the word.
+// third of the time. It may always say that it does not know, and then runtime.DefaultUnstructuredConverter has the word.
 type goType struct {
 	typ      reflect.Type
 	complete sync.Once
