@@ -1,13 +1,13 @@
 package sdk
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/wasmloop/wasmloop/sdk/internal/codec"
@@ -25,11 +25,23 @@ const hashDigits = 10
 // replaced, and a hash of the original is appended, so that different parts keep giving different names.
 func Name(parts ...string) string {
 	joined := strings.Join(parts, "-")
-	label := strings.Trim(strings.Map(labelRune, joined), "-")
-	if label == joined && len(label) <= maxLabel {
-		return label
+	if isLabel(joined) {
+		return joined
 	}
-	return shorten(label, joined)
+	return shorten(strings.Trim(strings.Map(labelRune, joined), "-"), joined)
+}
+
+// isLabel tells whether a text is a DNS label, or empty.
+func isLabel(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		case c == '-' && i > 0 && i < len(text)-1:
+		default:
+			return false
+		}
+	}
+	return len(text) <= maxLabel
 }
 
 // labelRune returns what stands for c in a DNS label.
@@ -81,7 +93,7 @@ func MergeLabels(sets ...map[string]string) map[string]string {
 // makes pods roll when what they mount changes. It is no protection against someone who looks for collisions.
 func Hash(value any) string {
 	data, err := codec.Append(nil, value)
-	if err == nil && bytes.ContainsAny(data, "<>&\u2028\u2029") {
+	if err == nil && slices.ContainsFunc(data, escapedInHTML) {
 		data, err = json.Marshal(value) // which escapes them
 	}
 	if err != nil {
@@ -89,6 +101,10 @@ func Hash(value any) string {
 	}
 	return hash(data)
 }
+
+// escapedInHTML tells whether a byte is, or may begin, a character that encoding/json escapes for HTML's sake: U+2028 and U+2029
+// begin with E2.
+func escapedInHTML(c byte) bool { return c == '<' || c == '>' || c == '&' || c == 0xe2 }
 
 // hash is FNV-1a, and a last mixing step so that each digit depends on all of the data. A cryptographic hash would make
 // every module 160 KB larger.

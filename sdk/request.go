@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +41,7 @@ type wireRequest struct {
 }
 
 // wireObjects are abi.Objects.
-type wireObjects map[string]map[string]codec.Part
+type wireObjects map[string]codec.Parts
 
 func decodeRequest[T any](data []byte) (*Request[T], error) {
 	wire, err := codec.Decode[wireRequest](codec.Text(data))
@@ -68,15 +67,15 @@ func decodeRequest[T any](data []byte) (*Request[T], error) {
 // decodeMeta decodes the little of an object that is the same in all kinds. Other fields may have names that differ from those
 // only in case.
 func decodeMeta(data codec.Part) (meta Meta, err error) {
-	object, err := codec.Decode[map[string]codec.Part](data)
-	if err == nil && object["metadata"] != "" {
-		meta, err = codec.Decode[Meta](object["metadata"])
+	object, err := codec.Decode[codec.Parts](data)
+	if metadata, found := object.Get("metadata"); found {
+		meta, err = codec.Decode[Meta](metadata)
 	}
 	if err == nil {
-		meta.APIVersion, err = decodeString(object["apiVersion"])
+		meta.APIVersion, err = decodeString(object, "apiVersion")
 	}
 	if err == nil {
-		meta.Kind, err = decodeString(object["kind"])
+		meta.Kind, err = decodeString(object, "kind")
 	}
 	if err != nil {
 		return Meta{}, Terminalf("cannot decode the object's metadata: %w", err)
@@ -84,9 +83,10 @@ func decodeMeta(data codec.Part) (meta Meta, err error) {
 	return meta, nil
 }
 
-// decodeString decodes a string that may not be there.
-func decodeString(data codec.Part) (string, error) {
-	if data == "" {
+// decodeString decodes a field that is a string, if it is there.
+func decodeString(object codec.Parts, name string) (string, error) {
+	data, found := object.Get(name)
+	if !found {
 		return "", nil
 	}
 	return codec.Decode[string](data)
@@ -148,7 +148,7 @@ func RelatedObjects[C, T any](req *Request[T], apiVersion, kind string) ([]C, er
 	return all[C](req.wire.Related[abi.KindKey(apiVersion, kind)], kind)
 }
 
-func (r *Request[T]) ownedKind(apiVersion, kind string) (map[string]codec.Part, error) {
+func (r *Request[T]) ownedKind(apiVersion, kind string) (codec.Parts, error) {
 	key := abi.KindKey(apiVersion, kind)
 	objects, ok := r.wire.Children[key]
 	if !ok {
@@ -160,11 +160,11 @@ func (r *Request[T]) ownedKind(apiVersion, kind string) (map[string]codec.Part, 
 
 // find looks for a name as the namespace's first and then as it is, which is how a cluster-scoped object or one of
 // another namespace is named. A kind has one scope, so the two never meet.
-func find[C any](objects map[string]codec.Part, kind, namespace, name string) (object C, found bool, err error) {
-	data, found := objects[abi.NameKey(namespace, name)]
+func find[C any](objects codec.Parts, kind, namespace, name string) (object C, found bool, err error) {
+	data, found := objects.Get(abi.NameKey(namespace, name))
 	if !found {
 		namespace = ""
-		data, found = objects[name]
+		data, found = objects.Get(name)
 	}
 	if !found {
 		return object, false, nil
@@ -173,10 +173,10 @@ func find[C any](objects map[string]codec.Part, kind, namespace, name string) (o
 	return object, err == nil, err
 }
 
-func all[C any](objects map[string]codec.Part, kind string) ([]C, error) {
+func all[C any](objects codec.Parts, kind string) ([]C, error) {
 	list := make([]C, 0, len(objects))
-	for _, key := range slices.SortedFunc(maps.Keys(objects), compareKeys) {
-		object, err := decode[C](objects[key], kind, "", key)
+	for _, each := range slices.SortedFunc(slices.Values(objects), compareKeys) {
+		object, err := decode[C](each.Part, kind, "", each.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -186,9 +186,9 @@ func all[C any](objects map[string]codec.Part, kind string) ([]C, error) {
 }
 
 // compareKeys orders by namespace, then by name. The keys' own order differs where one namespace begins with another.
-func compareKeys(a, b string) int {
-	namespaceA, nameA, _ := strings.Cut(a, "/")
-	namespaceB, nameB, _ := strings.Cut(b, "/")
+func compareKeys(a, b codec.NamedPart) int {
+	namespaceA, nameA, _ := strings.Cut(a.Name, "/")
+	namespaceB, nameB, _ := strings.Cut(b.Name, "/")
 	if c := strings.Compare(namespaceA, namespaceB); c != 0 {
 		return c
 	}

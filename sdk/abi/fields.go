@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
+
+	"github.com/wasmloop/wasmloop/sdk/internal/codec"
 )
 
 // Fields calls visit with each field of a JSON object, in their order, without decoding the values. It is for documents
@@ -11,7 +14,7 @@ import (
 // what is wrong within one is found when that one is decoded. A large document whose parts are decoded one by one is so
 // read once rather than once for each level.
 func Fields(object []byte, visit func(name string, value json.RawMessage) error) error {
-	s := splitter{data: object}
+	s := newSplitter(object)
 	if s.next() != '{' {
 		return s.errorf("want an object")
 	}
@@ -45,7 +48,7 @@ func Fields(object []byte, visit func(name string, value json.RawMessage) error)
 
 // Items calls visit with each item of a JSON list, in their order, as Fields does with the fields of an object.
 func Items(list []byte, visit func(value json.RawMessage) error) error {
-	s := splitter{data: list}
+	s := newSplitter(list)
 	if s.next() != '[' {
 		return s.errorf("want a list")
 	}
@@ -85,8 +88,11 @@ func (s *splitter) end(what string) error {
 // splitter finds the parts of a JSON document.
 type splitter struct {
 	data []byte
+	text string // the same
 	pos  int
 }
+
+func newSplitter(data []byte) splitter { return splitter{data: data, text: string(codec.Text(data))} }
 
 func (s *splitter) errorf(message string) error {
 	return fmt.Errorf("%s at offset %d", message, s.pos)
@@ -145,40 +151,22 @@ func (s *splitter) value() ([]byte, error) {
 
 // skipString moves past a string.
 func (s *splitter) skipString() error {
-	for s.pos++; ; {
-		end := bytes.IndexByte(s.data[s.pos:], '"')
-		if end < 0 {
-			return s.errorf("a string does not end")
-		}
-		escapes := 0
-		for end-1-escapes >= 0 && s.data[s.pos+end-1-escapes] == '\\' {
-			escapes++
-		}
-		s.pos += end + 1
-		if escapes%2 == 0 {
-			return nil
-		}
+	end := codec.StringEnd(s.text, s.pos+1)
+	if end < 0 {
+		s.pos = min(s.pos+1, len(s.data))
+		return s.errorf("a string does not end")
 	}
+	s.pos = end
+	return nil
 }
 
 // skipNested moves past an object or a list.
 func (s *splitter) skipNested() error {
-	for depth := 0; s.pos < len(s.data); {
-		switch s.data[s.pos] {
-		case '"':
-			if err := s.skipString(); err != nil {
-				return err
-			}
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			depth--
-		}
-		s.pos++
-		if depth == 0 {
-			return nil
-		}
+	end := codec.NestedEnd(s.text, s.pos, math.MaxInt)
+	if end < 0 {
+		s.pos = len(s.data)
+		return s.errorf("unexpected end")
 	}
-	return s.errorf("unexpected end")
+	s.pos = end
+	return nil
 }

@@ -2,8 +2,10 @@ package codec
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -219,7 +221,8 @@ func decodeAll(t *testing.T, document string) {
 	decodeBoth[*inner](t, document)
 	decodeBoth[string](t, document)
 	decodeBoth[int32](t, document)
-	decodeBoth[map[string]map[string]Part](t, document)
+	decodeBoth[Parts](t, document)
+	decodeBoth[map[string]Parts](t, document)
 	decodeBoth[struct{}](t, document)
 }
 
@@ -266,6 +269,74 @@ func TestStrings(t *testing.T) {
 			decodeBoth[string](t, string(quoted))
 			decodeBoth[map[string]string](t, "{"+string(quoted)+":"+string(quoted)+"}")
 		}
+	}
+}
+
+// Where values end is found for each way in which they may lie in words, as a decoder of encoding/json finds it.
+func TestEnds(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	pieces := []string{"", "a", `\`, `"`, "{", "}", "[", "]", "\n", "é", "{\"", "long enough for a few words", strings.Repeat(`\`, 9)}
+	text := func() (s string) {
+		for range random.IntN(4) {
+			s += pieces[random.IntN(len(pieces))]
+		}
+		return s
+	}
+	var value func(depth int) any
+	value = func(depth int) any {
+		switch kind := random.IntN(6); {
+		case kind < 2 && depth > 0:
+			m := map[string]any{}
+			for range random.IntN(4) {
+				m[text()] = value(depth - 1)
+			}
+			return m
+		case kind < 4 && depth > 0:
+			list := []any{}
+			for range random.IntN(4) {
+				list = append(list, value(depth-1))
+			}
+			return list
+		case kind == 4:
+			return random.IntN(1000)
+		default:
+			return text()
+		}
+	}
+	for range 20_000 {
+		encoded, err := encode([]any{value(5), map[string]any{text(): value(5)}}[random.IntN(2)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, after := strings.Repeat(" ", random.IntN(8)), strings.Repeat("}", random.IntN(9))
+		document := before + string(encoded) + after
+		var got int
+		switch encoded[0] {
+		case '"':
+			got = StringEnd(document, len(before)+1)
+		case '{', '[':
+			got = NestedEnd(document, len(before), 10)
+			if cut := NestedEnd(document[:len(before)+random.IntN(len(encoded))], len(before), 10); cut != -1 {
+				t.Fatalf("%s: it ends at %d before it is over", document, cut)
+			}
+		default:
+			continue
+		}
+		if want := len(before) + len(encoded); got != want {
+			t.Fatalf("%s: it ends at %d, want %d", document, got, want)
+		}
+	}
+	for _, endless := range []string{`"`, `"\"`, `"12345678`, `"1234567\"`, `"\\\"`} {
+		if end := StringEnd(endless, 1); end != -1 {
+			t.Errorf("%s ends at %d", endless, end)
+		}
+	}
+}
+
+// Which machines have the highest byte of a word first is known at compile time.
+func TestBigEndian(t *testing.T) {
+	if want := binary.NativeEndian.Uint16([]byte{0, 1}) == 1; bigEndian != want {
+		t.Errorf("got %t, want %t", bigEndian, want)
 	}
 }
 

@@ -3,6 +3,7 @@ package codec
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 	"unsafe"
@@ -18,6 +19,59 @@ type Part string
 func (p *Part) UnmarshalJSON(value []byte) error {
 	*p = Part(value)
 	return nil
+}
+
+// Parts are the fields of an object, or what else has names, as they stand, in the order of their names.
+type Parts []NamedPart
+
+// NamedPart is a part and its name.
+type NamedPart struct {
+	Name string
+	Part Part
+}
+
+// Get returns the part of a name, and whether there is one.
+func (p Parts) Get(name string) (Part, bool) {
+	i, found := slices.BinarySearchFunc(p, name, NamedPart.compare)
+	if !found {
+		return "", false
+	}
+	return p[i].Part, true
+}
+
+func (n NamedPart) compare(name string) int { return strings.Compare(n.Name, name) }
+
+// sort puts parts in order. Of those of one name the last one counts.
+func (p Parts) sort() Parts {
+	for i := 1; i < len(p); i++ {
+		if p[i-1].Name >= p[i].Name {
+			return p.resort()
+		}
+	}
+	return p
+}
+
+func (p Parts) resort() Parts {
+	last := make(map[string]Part, len(p))
+	for _, each := range p {
+		last[each.Name] = each.Part
+	}
+	return partsOf(last)
+}
+
+func partsOf(m map[string]Part) (p Parts) {
+	for _, each := range sortedMany(m) {
+		p = append(p, NamedPart{each.key, each.value})
+	}
+	return p
+}
+
+// UnmarshalJSON lets encoding/json decode what has Parts.
+func (p *Parts) UnmarshalJSON(value []byte) error {
+	var parts map[string]Part
+	err := json.Unmarshal(value, &parts)
+	*p = partsOf(parts)
+	return err
 }
 
 // Text returns a document as a Part without copying it. It must not be changed any more.
@@ -41,6 +95,8 @@ func Decode[T any](document Part) (value T, err error) {
 type decoder struct {
 	text string
 	pos  int
+	// unusuals is true once there was a string that does not stand for itself, or is not ASCII.
+	unusuals bool
 }
 
 // value decodes a value to an address, where its type's zero value is.
@@ -78,8 +134,12 @@ func (d *decoder) value(p *plan, to unsafe.Pointer, depth int) bool {
 		raw, ok := d.raw()
 		*(*string)(to) = raw
 		return ok
-	case opStringMap, opPartMap:
-		m, ok := d.stringMap(p.decode == opPartMap)
+	case opParts:
+		parts, ok := d.parts()
+		*(*Parts)(to) = parts
+		return ok
+	case opStringMap:
+		m, ok := d.stringMap()
 		*(*map[string]string)(to) = m
 		return ok
 	case opMap:
@@ -178,7 +238,7 @@ func (d *decoder) structure(p *plan, to unsafe.Pointer, depth int) bool {
 		if key, ok = d.key(); !ok {
 			return false
 		}
-		switch i := p.find(key); {
+		switch i := p.find(key, d.unusuals); {
 		case i >= 0:
 			ok = seen&(1<<i) == 0 && d.value(p.fields[i].plan, unsafe.Add(to, p.fields[i].offset), depth+1)
 			seen |= 1 << i
@@ -201,17 +261,19 @@ const (
 	notPlain = -2
 )
 
-// find returns the index of the field that a key is for: the one of this name, or else one whose name differs in case.
-func (p *plan) find(key string) int {
+// find returns the index of the field that a key is for: the one of this name, or else one whose name differs in case. A key that
+// may not be ASCII is looked at closely.
+func (p *plan) find(key string, closely bool) int {
+	if !closely && p.lengths&lengthOf(key) == 0 {
+		return noField
+	}
 	for i := range p.fields {
 		if p.fields[i].name == key {
 			return i
 		}
 	}
-	for i := range len(key) {
-		if key[i] >= utf8.RuneSelf {
-			return notPlain
-		}
+	if closely && strings.ContainsFunc(key, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return notPlain
 	}
 	for i := range p.fields {
 		if name := p.fields[i].name; len(name) == len(key) && strings.EqualFold(name, key) {
@@ -220,6 +282,9 @@ func (p *plan) find(key string) int {
 	}
 	return noField
 }
+
+// lengthOf returns a word with one bit, which tells how long a name is, or that it is very long.
+func lengthOf(name string) uint64 { return 1 << min(len(name), 63) }
 
 // slice is how a slice is represented.
 type slice struct {
@@ -230,7 +295,7 @@ type slice struct {
 func (d *decoder) list(p *plan, to unsafe.Pointer, depth int) bool {
 	empty, ok := d.enter('[', ']')
 	s := (*slice)(to)
-	size := p.elem.typ.Size()
+	size := p.elem.size
 	if empty {
 		*s = slice{data: reflect.MakeSlice(p.typ, 0, 0).UnsafePointer()}
 	}
@@ -251,8 +316,33 @@ func (d *decoder) list(p *plan, to unsafe.Pointer, depth int) bool {
 	return ok
 }
 
-// stringMap decodes a map whose values are strings, or Parts.
-func (d *decoder) stringMap(parts bool) (m map[string]string, ok bool) {
+// initialParts is how many parts there is room for at first.
+const initialParts = 4
+
+func (d *decoder) parts() (parts Parts, ok bool) {
+	empty, ok := d.enter('{', '}')
+	if !empty {
+		parts = make(Parts, 0, initialParts)
+	}
+	for more := !empty; ok && more; {
+		var field NamedPart
+		if field.Name, ok = d.key(); !ok {
+			return nil, false
+		}
+		d.next()
+		start := d.pos
+		if !d.skip() {
+			return nil, false
+		}
+		field.Part = Part(d.text[start:d.pos])
+		parts = append(parts, field)
+		more, ok = d.more('}')
+	}
+	return parts.sort(), ok
+}
+
+// stringMap decodes a map whose values are strings.
+func (d *decoder) stringMap() (m map[string]string, ok bool) {
 	empty, ok := d.enter('{', '}')
 	m = map[string]string{}
 	for more := !empty; ok && more; {
@@ -260,12 +350,9 @@ func (d *decoder) stringMap(parts bool) (m map[string]string, ok bool) {
 		if key, ok = d.key(); !ok {
 			return nil, false
 		}
-		switch c := d.next(); {
-		case parts:
-			value, ok = d.raw()
-		case c == 'n':
+		if d.next() == 'n' {
 			ok = d.literal("null")
-		default:
+		} else {
 			value, ok = d.string()
 		}
 		if !ok {

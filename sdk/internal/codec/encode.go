@@ -39,6 +39,11 @@ func (e *encoder) write(text string) bool {
 	return true
 }
 
+func (e *encoder) byte(c byte) bool {
+	e.text = append(e.text, c)
+	return true
+}
+
 // value encodes the value at an address.
 func (e *encoder) value(p *plan, at unsafe.Pointer, depth int) bool {
 	if depth > maxDepth {
@@ -102,28 +107,31 @@ func (e *encoder) bool(b bool) bool {
 }
 
 func (e *encoder) structure(p *plan, at unsafe.Pointer, depth int) bool {
-	before := byte('{')
+	first := true
 	for i := range p.fields {
 		f := &p.fields[i]
 		address := unsafe.Add(at, f.offset)
-		if f.omitEmpty && f.plan.empty(address) || f.omitZero && f.plan.at(address).IsZero() {
+		if f.omitEmpty && f.plan.empty(address) || f.omitZero && f.plan.zero(address) {
 			continue
 		}
-		e.text = append(append(e.text, before), f.quoted...)
+		e.text = append(e.text, f.quoted...)
+		if first {
+			e.text[len(e.text)-len(f.quoted)] = '{' // where the comma is
+			first = false
+		}
 		if !e.value(f.plan, address, depth+1) {
 			return false
 		}
-		before = ','
 	}
-	if before == '{' {
+	if first {
 		return e.write("{}")
 	}
-	return e.write("}")
+	return e.byte('}')
 }
 
 // empty tells whether a field has the value that omitempty leaves out.
 func (p *plan) empty(at unsafe.Pointer) bool {
-	switch p.typ.Kind() {
+	switch p.kind {
 	case reflect.String:
 		return *(*string)(at) == ""
 	case reflect.Bool:
@@ -132,9 +140,15 @@ func (p *plan) empty(at unsafe.Pointer) bool {
 		return *(*unsafe.Pointer)(at) == nil
 	case reflect.Slice:
 		return (*slice)(at).len == 0
-	case reflect.Map, reflect.Array:
+	case reflect.Map:
+		return len(*(*map[string]string)(at)) == 0 // the length is where it is in any map
+	case reflect.Array:
 		return p.at(at).Len() == 0
-	case reflect.Interface, reflect.Float32, reflect.Float64, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+	case reflect.Int32:
+		return *(*int32)(at) == 0
+	case reflect.Int64:
+		return *(*int64)(at) == 0
+	case reflect.Interface, reflect.Float32, reflect.Float64, reflect.Int, reflect.Int8, reflect.Int16,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		return p.at(at).IsZero()
 	default:
@@ -142,81 +156,121 @@ func (p *plan) empty(at unsafe.Pointer) bool {
 	}
 }
 
+// zero tells whether a field has the value that omitzero leaves out.
+func (p *plan) zero(at unsafe.Pointer) bool {
+	switch p.kind {
+	case reflect.String, reflect.Bool, reflect.Pointer, reflect.Int32, reflect.Int64:
+		return p.empty(at)
+	case reflect.Slice, reflect.Map:
+		return *(*unsafe.Pointer)(at) == nil
+	default:
+		return p.at(at).IsZero()
+	}
+}
+
 func (e *encoder) list(p *plan, s *slice, depth int) bool {
 	if s.data == nil {
 		return e.write("null")
 	}
-	e.write("[")
-	size := p.elem.typ.Size()
+	e.byte('[')
 	for i := range s.len {
 		if i > 0 {
-			e.write(",")
+			e.byte(',')
 		}
-		if !e.value(p.elem, unsafe.Add(s.data, uintptr(i)*size), depth+1) {
+		if !e.value(p.elem, unsafe.Add(s.data, uintptr(i)*p.elem.size), depth+1) {
 			return false
 		}
 	}
-	return e.write("]")
+	return e.byte(']')
 }
 
 // begin writes what stands before the i-th value of a map.
 func (e *encoder) begin(i int, key string) {
 	if i > 0 {
-		e.write(",")
+		e.byte(',')
 	}
 	e.string(key)
-	e.write(":")
+	e.byte(':')
 }
 
 func (e *encoder) stringMap(m map[string]string) bool {
 	if m == nil {
 		return e.write("null")
 	}
-	e.write("{")
-	for i, key := range sortedKeys(m) {
-		e.begin(i, key)
-		e.string(m[key])
+	e.byte('{')
+	var room [fewEntries]entry[string]
+	for i, member := range sorted(m, room[:0]) {
+		e.begin(i, member.key)
+		e.string(member.value)
 	}
-	return e.write("}")
+	return e.byte('}')
 }
 
 func (e *encoder) anyMap(m map[string]any, depth int) bool {
 	if m == nil {
 		return e.write("null")
 	}
-	e.write("{")
-	for i, key := range sortedKeys(m) {
-		e.begin(i, key)
-		if !e.any(m[key], depth+1) {
+	e.byte('{')
+	var room [fewEntries]entry[any]
+	for i, member := range sorted(m, room[:0]) {
+		e.begin(i, member.key)
+		if !e.any(member.value, depth+1) {
 			return false
 		}
 	}
-	return e.write("}")
+	return e.byte('}')
 }
 
 func (e *encoder) anyList(list []any, depth int) bool {
 	if list == nil {
 		return e.write("null")
 	}
-	e.write("[")
+	e.byte('[')
 	for i, item := range list {
 		if i > 0 {
-			e.write(",")
+			e.byte(',')
 		}
 		if !e.any(item, depth+1) {
 			return false
 		}
 	}
-	return e.write("]")
+	return e.byte(']')
 }
 
-func sortedKeys[V any](m map[string]V) []string {
+// entry is a key of a map and what it stands for.
+type entry[V any] struct {
+	key   string
+	value V
+}
+
+// fewEntries is how many entries there is room for without allocating.
+const fewEntries = 8
+
+// sorted returns a map's entries in the order of their keys, in room if there is enough.
+func sorted[V any](m map[string]V, room []entry[V]) []entry[V] {
+	if len(m) > cap(room) {
+		return sortedMany(m)
+	}
+	for key, value := range m {
+		room = append(room, entry[V]{key, value})
+		for i := len(room) - 1; i > 0 && room[i].key < room[i-1].key; i-- {
+			room[i], room[i-1] = room[i-1], room[i]
+		}
+	}
+	return room
+}
+
+func sortedMany[V any](m map[string]V) []entry[V] {
 	keys := make([]string, 0, len(m))
 	for key := range m {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	return keys
+	entries := make([]entry[V], len(keys))
+	for i, key := range keys {
+		entries[i] = entry[V]{key, m[key]}
+	}
+	return entries
 }
 
 func (e *encoder) mapping(p *plan, at unsafe.Pointer, depth int) bool {
@@ -227,7 +281,7 @@ func (e *encoder) mapping(p *plan, at unsafe.Pointer, depth int) bool {
 	keys := m.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	value := reflect.New(p.elem.typ)
-	e.write("{")
+	e.byte('{')
 	for i, key := range keys {
 		e.begin(i, key.String())
 		value.Elem().Set(m.MapIndex(key))
@@ -235,7 +289,7 @@ func (e *encoder) mapping(p *plan, at unsafe.Pointer, depth int) bool {
 			return false
 		}
 	}
-	return e.write("}")
+	return e.byte('}')
 }
 
 func (e *encoder) any(value any, depth int) bool {
@@ -267,11 +321,12 @@ func (e *encoder) any(value any, depth int) bool {
 // other encodes a value of a type that has a plan.
 func (e *encoder) other(value any, depth int) bool {
 	p := planOf(reflect.TypeOf(value))
-	held := (*eface)(unsafe.Pointer(&value))
-	switch kind := p.typ.Kind(); {
-	case kind == reflect.Pointer || kind == reflect.Map:
-		return e.value(p, unsafe.Pointer(&held.data), depth)
-	case p.typ.Size() > unsafe.Sizeof(held.data):
+	held := *(*eface)(unsafe.Pointer(&value))
+	switch {
+	case p.kind == reflect.Pointer || p.kind == reflect.Map:
+		pointer := held.data
+		return e.value(p, unsafe.Pointer(&pointer), depth)
+	case p.size > unsafe.Sizeof(held.data):
 		return e.value(p, held.data, depth)
 	}
 	copied := reflect.New(p.typ) // it may itself be where the address would be
@@ -284,9 +339,23 @@ type eface struct{ typ, data unsafe.Pointer }
 
 // string writes a string.
 func (e *encoder) string(s string) bool {
-	e.text = append(e.text, '"')
+	plain := plainEnd(s, 0)
+	if plain < len(s) {
+		return e.unusual(s, plain)
+	}
+	before := len(e.text)
+	e.text = slices.Grow(e.text, len(s)+2)[:before+len(s)+2]
+	e.text[before] = '"'
+	copy(e.text[before+1:], s)
+	e.text[len(e.text)-1] = '"'
+	return true
+}
+
+// unusual writes a string that stands for itself until an index.
+func (e *encoder) unusual(s string, plain int) bool {
+	e.byte('"')
 	start := 0
-	for i := plainEnd(s, 0); i < len(s); {
+	for i := plain; i < len(s); {
 		c := s[i]
 		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {
 			i++
@@ -308,9 +377,8 @@ func (e *encoder) string(s string) bool {
 		}
 		start = i
 	}
-	e.text = append(e.text, s[start:]...)
-	e.text = append(e.text, '"')
-	return true
+	e.write(s[start:])
+	return e.byte('"')
 }
 
 // escape writes an ASCII character that cannot stand in a string.

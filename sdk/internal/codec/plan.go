@@ -38,22 +38,25 @@ const (
 	opAny       // an empty interface
 	opRaw       // json.RawMessage
 	opPart      // Part
-	opPartMap   // with strings as keys and Parts as values
+	opParts     // Parts
 	opMethods   // the type has methods for this
 )
 
 // plan says how values of a type are decoded and encoded.
 type plan struct {
 	typ            reflect.Type
+	kind           reflect.Kind
+	size           uintptr
 	decode, encode op
 	elem           *plan   // what a pointer, list or map holds
 	fields         []field // of a struct
+	lengths        uint64  // of the fields' names, see lengthOf
 }
 
 // field is a field of a struct, or of one that is embedded in it.
 type field struct {
 	name   string
-	quoted string // with the quotes and the colon after it
+	quoted string // with a comma before it, quotes and a colon
 	offset uintptr
 	plan   *plan
 	// omitEmpty and omitZero are the options of the field's tag.
@@ -70,7 +73,7 @@ var (
 )
 
 func planOf(t reflect.Type) *plan {
-	id := reflect.ValueOf(t).Pointer()
+	id := addressOf(t)
 	if known := plans.Load(); known != nil {
 		if p := (*known)[id]; p != nil {
 			return p
@@ -78,6 +81,9 @@ func planOf(t reflect.Type) *plan {
 	}
 	return makePlan(t)
 }
+
+// addressOf returns the address of a type, which is the pointer in the interface.
+func addressOf(t reflect.Type) uintptr { return uintptr((*eface)(unsafe.Pointer(&t)).data) }
 
 func makePlan(t reflect.Type) *plan {
 	making.Lock()
@@ -104,24 +110,25 @@ var (
 	rawMessage      = reflect.TypeFor[json.RawMessage]()
 	number          = reflect.TypeFor[json.Number]()
 	part            = reflect.TypeFor[Part]()
+	parts           = reflect.TypeFor[Parts]()
 )
 
 func (m maker) plan(t reflect.Type) *plan {
-	id := reflect.ValueOf(t).Pointer()
+	id := addressOf(t)
 	if p := m[id]; p != nil {
 		return p
 	}
-	p := &plan{typ: t}
+	p := &plan{typ: t, kind: t.Kind(), size: t.Size()}
 	m[id] = p
-	kind := m.kind(t, p)
-	p.decode, p.encode = kind, kind
+	usual := m.usual(t, p)
+	p.decode, p.encode = usual, usual
 	switch pointer := reflect.PointerTo(t); {
 	case t == rawMessage:
 		p.decode, p.encode = opRaw, opMethods
 	case t == part:
 		p.decode, p.encode = opPart, opLeave
-	case kind == opMap && p.elem.typ == part:
-		p.decode = opPartMap
+	case t == parts:
+		p.decode, p.encode = opParts, opLeave
 	case t.Kind() == reflect.Pointer && t.Name() != "": // which has no methods, and neither has what it points to
 		p.decode, p.encode = opLeave, opLeave
 	case t.Kind() == reflect.Pointer: // encoding/json asks what it points to
@@ -156,8 +163,8 @@ func (p *plan) useMethods(t, pointer reflect.Type) {
 	}
 }
 
-// kind returns what is to be done with a type that has no methods for it.
-func (m maker) kind(t reflect.Type, p *plan) op {
+// usual returns what is to be done with a type that has no methods for it.
+func (m maker) usual(t reflect.Type, p *plan) op {
 	switch t.Kind() {
 	case reflect.String:
 		if t != number {
@@ -229,9 +236,10 @@ func (m maker) structure(t reflect.Type, p *plan, offset uintptr) bool {
 		if !f.IsExported() || !plainName(added.name) || p.named(added.name) || !added.take(options, f.Type) {
 			return false
 		}
-		added.quoted = `"` + added.name + `":`
+		added.quoted = `,"` + added.name + `":`
 		added.plan = m.plan(f.Type)
 		p.fields = append(p.fields, added)
+		p.lengths |= lengthOf(added.name)
 	}
 	return true
 }

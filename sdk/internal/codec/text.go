@@ -1,9 +1,9 @@
 package codec
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"math/bits"
+	"runtime"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -89,26 +89,41 @@ func (d *decoder) string() (s string, ok bool) {
 	return d.text[start:end], true
 }
 
-// bigEndian is true if the first byte of a word is its highest.
-var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
+// Words of eight bytes, each the same, for looking at eight bytes of a text at a time.
+const (
+	ones = 0x0101010101010101
+	high = 0x80 * ones
+	low  = 0x7f * ones
+)
+
+// bigEndian is true where the first byte of a word is its highest. A constant costs nothing where it is not.
+const bigEndian = runtime.GOARCH == "s390x" || runtime.GOARCH == "ppc64" || runtime.GOARCH == "mips" || runtime.GOARCH == "mips64"
+
+// wordAt returns the eight bytes of text from an index on, the first one the lowest.
+func wordAt(text string, i int) uint64 {
+	word := *(*uint64)(unsafe.Pointer(unsafe.StringData(text[i : i+8])))
+	if bigEndian {
+		word = bits.ReverseBytes64(word)
+	}
+	return word
+}
+
+// zeros returns a word that has the highest bit of each byte that is zero in x, and no other.
+func zeros(x uint64) uint64 { return ^(x&low + low | x | low) }
+
+// firstByte returns the index of the first byte that has a bit in a word, which has one.
+func firstByte(word uint64) int { return bits.TrailingZeros64(word) / 8 }
 
 // plainEnd returns the index of the first byte of text, from an index on, that does not stand for itself in a JSON string or
-// is not ASCII; the text's length if there is none. It looks at words of eight bytes.
+// is not ASCII; the text's length if there is none.
 func plainEnd(text string, from int) int {
-	const (
-		ones = 0x0101010101010101
-		high = 0x8080808080808080
-	)
 	i := from
 	for ; i+8 <= len(text); i += 8 {
-		word := *(*uint64)(unsafe.Pointer(unsafe.StringData(text[i:])))
-		if bigEndian {
-			word = bits.ReverseBytes64(word)
-		}
+		word := wordAt(text, i)
 		quote, backslash := word^'"'*ones, word^'\\'*ones
 		// A borrow reaches only into bytes after one that is looked for.
 		if found := (word | (word - ' '*ones) | (quote-ones)&^quote | (backslash-ones)&^backslash) & high; found != 0 {
-			return i + bits.TrailingZeros64(found)/8
+			return i + firstByte(found)
 		}
 	}
 	for ; i < len(text); i++ {
@@ -121,6 +136,7 @@ func plainEnd(text string, from int) int {
 
 // unusual reads a string that begins at start and is as it stands until it gets to an escape or a rune that is not ASCII.
 func (d *decoder) unusual(start, at int) (s string, ok bool) {
+	d.unusuals = true
 	d.pos = start - 1
 	quoted, ok := d.raw()
 	if !ok {
@@ -167,9 +183,9 @@ func (d *decoder) raw() (raw string, ok bool) {
 func (d *decoder) skip() bool {
 	switch d.next() {
 	case '"':
-		return d.skipString()
+		return d.skipTo(StringEnd(d.text, d.pos+1))
 	case '{', '[':
-		return d.skipNested()
+		return d.skipTo(NestedEnd(d.text, d.pos, maxDepth))
 	}
 	start := d.pos
 	for d.pos < len(d.text) {
@@ -181,46 +197,98 @@ func (d *decoder) skip() bool {
 	return d.pos > start
 }
 
-func (d *decoder) skipNested() bool {
-	for depth := 0; d.pos < len(d.text); {
-		c := d.text[d.pos]
-		if c == '"' {
-			if !d.skipString() {
-				return false
-			}
-			continue
+// skipTo moves to an index, unless it is -1.
+func (d *decoder) skipTo(end int) bool {
+	d.pos = max(d.pos, end)
+	return end >= 0
+}
+
+// NestedEnd returns the index after a list or an object that begins at an index of text; -1 if it does not end, or has more than
+// deepest of them one in the other. It looks at eight bytes at a time, and at nothing but brackets and strings.
+func NestedEnd(text string, at, deepest int) int {
+	i, depth := at+1, 1
+	inString := uint64(0) // high if i is within one
+	for i+8 <= len(text) && depth <= deepest {
+		word := wordAt(text, i)
+		quotes, backslashes := zeros(word^'"'*ones), zeros(word^'\\'*ones)
+		looked, next := uint64(high), i+8
+		if backslashes != 0 { // look as far as the first one, and go on after what it escapes
+			looked, next = backslashes&-backslashes-1, i+firstByte(backslashes)+2
+			quotes &= looked
 		}
-		d.pos++
-		switch c | ' ' { // brackets and braces are the same then
-		case '{':
-			if depth++; depth > maxDepth {
-				return false
+		// The product has in each byte how many quotes there are up to there. Within a string that is an odd number.
+		strings := quotes>>7*ones<<7&high ^ inString
+		brackets := word | ' '*ones // which are the same as braces then
+		opening, closing := zeros(brackets^'{'*ones)&looked&^strings, zeros(brackets^'}'*ones)&looked&^strings
+		if closing != 0 && bits.OnesCount64(closing) >= depth {
+			if last := lastClosing(opening, closing, depth); last >= 0 {
+				return i + last + 1
 			}
-		case '}':
+		}
+		depth += bits.OnesCount64(opening) - bits.OnesCount64(closing)
+		inString = uint64(int64(strings)>>63) & high
+		i = next
+	}
+	if depth > deepest {
+		return -1
+	}
+	return restEnd(text, i, depth, inString != 0)
+}
+
+// lastClosing returns where the bracket is that ends it all, given where brackets are in a word; -1 if it is not there.
+func lastClosing(opening, closing uint64, depth int) int {
+	for brackets := opening | closing; brackets != 0; brackets &= brackets - 1 {
+		if opening&(brackets&-brackets) != 0 {
+			depth++
+		} else if depth--; depth == 0 {
+			return firstByte(brackets)
+		}
+	}
+	return -1
+}
+
+// restEnd is NestedEnd for what is not a whole word any more.
+func restEnd(text string, i, depth int, inString bool) int {
+	for ; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			inString = !inString
+		case inString:
+			if c == '\\' {
+				i++
+			}
+		case c|' ' == '{':
+			depth++
+		case c|' ' == '}':
 			if depth--; depth == 0 {
-				return true
+				return i + 1
 			}
 		}
 	}
-	return false
+	return -1
 }
 
-func (d *decoder) skipString() bool {
-	for i := d.pos + 1; ; {
-		i = plainEnd(d.text, i)
-		if i == len(d.text) {
-			return false
+// StringEnd returns the index after the quote that ends a string, from an index within it on; -1 if there is none.
+func StringEnd(text string, i int) int {
+	for i+8 <= len(text) {
+		word := wordAt(text, i)
+		found := zeros(word^'"'*ones) | zeros(word^'\\'*ones)
+		if found == 0 {
+			i += 8
+			continue
 		}
-		switch d.text[i] {
+		if i += firstByte(found); text[i] == '"' {
+			return i + 1
+		}
+		i += 2
+	}
+	for ; i < len(text); i++ {
+		switch text[i] {
 		case '"':
-			d.pos = i + 1
-			return true
+			return i + 1
 		case '\\':
 			i++
 		}
-		i++
-		if i >= len(d.text) {
-			return false
-		}
 	}
+	return -1
 }
