@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -92,12 +93,14 @@ func MergeLabels(sets ...map[string]string) map[string]string {
 // Hash returns a short hash of value's JSON encoding, 16 hexadecimal digits. In an annotation of a pod template it
 // makes pods roll when what they mount changes. It is no protection against someone who looks for collisions.
 func Hash(value any) string {
-	data, err := codec.Append(nil, value)
-	if err == nil && slices.ContainsFunc(data, escapedInHTML) {
-		data, err = json.Marshal(value) // which escapes them
-	}
+	data, err := codec.Append(make([]byte, 0, 256), value)
 	if err != nil {
 		panic(fmt.Sprintf("sdk.Hash: %v", err)) // only a programming mistake, like a channel in a struct
+	}
+	if slices.ContainsFunc(data, escapedInHTML) {
+		var escaped bytes.Buffer
+		json.HTMLEscape(&escaped, data)
+		data = escaped.Bytes()
 	}
 	return hash(data)
 }
