@@ -5,103 +5,178 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/wasmloop/wasmloop/sdk/internal/codec"
 )
 
 // Fields calls visit with each field of a JSON object, in their order, without decoding the values. It is for documents
 // that an encoder has written, such as those that a host gives a module: it finds where values end and no more, so that
-// what is wrong within one is found when that one is decoded. A large document whose parts are decoded one by one is so
-// read once rather than once for each level.
+// what is wrong within one is found when that one is decoded.
 func Fields(object []byte, visit func(name string, value json.RawMessage) error) error {
-	s := newSplitter(object)
-	if s.next() != '{' {
-		return s.errorf("want an object")
-	}
-	s.pos++
-	for first := true; ; first = false {
-		c := s.next()
-		if c == '}' && first {
-			break
-		}
-		name, err := s.name()
+	r := NewReader(object)
+	err := r.Fields(func(name string) error {
+		value, err := r.Value()
 		if err != nil {
 			return err
 		}
-		value, err := s.value()
-		if err != nil {
-			return err
-		}
-		if err := visit(name, value); err != nil {
-			return err
-		}
-		if c = s.next(); c == '}' {
-			break
-		}
-		if c != ',' {
-			return s.errorf("want ',' or '}'")
-		}
-		s.pos++
+		return visit(strings.Clone(name), value)
+	})
+	if err != nil {
+		return err
 	}
-	return s.end("object")
+	return r.End()
 }
 
 // Items calls visit with each item of a JSON list, in their order, as Fields does with the fields of an object.
 func Items(list []byte, visit func(value json.RawMessage) error) error {
-	s := newSplitter(list)
-	if s.next() != '[' {
-		return s.errorf("want a list")
-	}
-	s.pos++
-	for first := true; ; first = false {
-		c := s.next()
-		if c == ']' && first {
-			break
-		}
-		value, err := s.value()
+	r := NewReader(list)
+	err := r.Items(func() error {
+		value, err := r.Value()
 		if err != nil {
 			return err
 		}
-		if err := visit(value); err != nil {
-			return err
-		}
-		if c = s.next(); c == ']' {
-			break
-		}
-		if c != ',' {
-			return s.errorf("want ',' or ']'")
-		}
-		s.pos++
+		return visit(value)
+	})
+	if err != nil {
+		return err
 	}
-	return s.end("list")
+	return r.End()
 }
 
-// end checks that nothing comes after the closing bracket at the position.
-func (s *splitter) end(what string) error {
-	s.pos++
-	if s.next(); s.pos < len(s.data) {
-		return s.errorf("data after the " + what + "'s end")
-	}
-	return nil
-}
-
-// splitter finds the parts of a JSON document.
-type splitter struct {
+// Reader reads a JSON document that an encoder has written, once, however deep it goes into it: it finds where values end and no
+// more, so that what is wrong within one that it is not asked about is not found.
+type Reader struct {
 	data []byte
 	text string // the same
 	pos  int
 }
 
-func newSplitter(data []byte) splitter { return splitter{data: data, text: string(codec.Text(data))} }
+// NewReader returns a Reader of a document, which must not be changed as long as names and values are used that it has returned.
+func NewReader(document []byte) *Reader {
+	return &Reader{data: document, text: string(codec.Text(document))}
+}
 
-func (s *splitter) errorf(message string) error {
-	return fmt.Errorf("%s at offset %d", message, s.pos)
+// Fields calls visit with the name of each field of the object that is next. visit may read the value, by whatever method; if it
+// does not, that is passed over.
+func (r *Reader) Fields(visit func(name string) error) error {
+	if r.next() != '{' {
+		return r.errorf("want an object")
+	}
+	r.pos++
+	for first := true; ; first = false {
+		if ended, err := r.separator('}', first); ended || err != nil {
+			return err
+		}
+		name, err := r.name()
+		if err != nil {
+			return err
+		}
+		at := r.pos
+		if err := visit(name); err != nil {
+			return err
+		}
+		if err := r.pass(at); err != nil {
+			return err
+		}
+	}
+}
+
+// Items calls visit at each item of the list that is next, as Fields does at each field.
+func (r *Reader) Items(visit func() error) error {
+	if r.next() != '[' {
+		return r.errorf("want a list")
+	}
+	r.pos++
+	for first := true; ; first = false {
+		if ended, err := r.separator(']', first); ended || err != nil {
+			return err
+		}
+		at := r.pos
+		if err := visit(); err != nil {
+			return err
+		}
+		if err := r.pass(at); err != nil {
+			return err
+		}
+	}
+}
+
+// separator moves past what follows a field or an item, and tells whether that was the last.
+func (r *Reader) separator(closing byte, first bool) (ended bool, err error) {
+	switch c := r.next(); {
+	case c == closing:
+		r.pos++
+		return true, nil
+	case first:
+		return false, nil
+	case c != ',':
+		return false, r.errorf("want ',' or '" + string(closing) + "'")
+	}
+	r.pos++
+	return false, nil
+}
+
+// pass moves past the value at an index, if nobody has read it.
+func (r *Reader) pass(at int) error {
+	if r.pos > at {
+		return nil
+	}
+	_, err := r.Value()
+	return err
+}
+
+// Value returns the next value as it stands.
+func (r *Reader) Value() (json.RawMessage, error) {
+	c := r.next()
+	start := r.pos
+	switch c {
+	case '"':
+		err := r.skipString()
+		return r.data[start:r.pos], err
+	case '{', '[':
+		end := codec.NestedEnd(r.text, r.pos, math.MaxInt)
+		if end < 0 {
+			r.pos = len(r.data)
+			return nil, r.errorf("unexpected end")
+		}
+		r.pos = end
+		return r.data[start:end], nil
+	}
+	for r.pos < len(r.data) && bytes.IndexByte([]byte(",]} \t\r\n"), r.data[r.pos]) < 0 {
+		r.pos++
+	}
+	if r.pos == start {
+		return nil, r.errorf("want a value")
+	}
+	return r.data[start:r.pos], nil
+}
+
+// Null moves past the next value if that is null, and tells whether it was.
+func (r *Reader) Null() bool {
+	if r.next() != 'n' || !strings.HasPrefix(r.text[r.pos:], "null") {
+		return false
+	}
+	r.pos += len("null")
+	return true
+}
+
+// End checks that nothing follows.
+func (r *Reader) End() error {
+	if r.next(); r.pos < len(r.data) {
+		return r.errorf("data after the document's end")
+	}
+	return nil
+}
+
+func (r *Reader) errorf(message string) error {
+	return fmt.Errorf("%s at offset %d", message, r.pos)
 }
 
 // next skips white space and returns the byte after it, 0 at the end.
-func (s *splitter) next() byte {
-	for ; s.pos < len(s.data); s.pos++ {
-		if c := s.data[s.pos]; c > ' ' {
+func (r *Reader) next() byte {
+	for ; r.pos < len(r.data); r.pos++ {
+		if c := r.data[r.pos]; c > ' ' {
 			return c
 		}
 	}
@@ -109,64 +184,32 @@ func (s *splitter) next() byte {
 }
 
 // name reads a field's name and the colon after it.
-func (s *splitter) name() (name string, err error) {
-	if s.next() != '"' {
-		return "", s.errorf("want a name")
+func (r *Reader) name() (name string, err error) {
+	if r.next() != '"' {
+		return "", r.errorf("want a name")
 	}
-	start := s.pos
-	if err := s.skipString(); err != nil {
+	start := r.pos
+	if err := r.skipString(); err != nil {
 		return "", err
 	}
-	quoted := s.data[start:s.pos]
-	if s.next() != ':' {
-		return "", s.errorf("want ':'")
+	quoted := r.text[start:r.pos]
+	if r.next() != ':' {
+		return "", r.errorf("want ':'")
 	}
-	s.pos++
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1 : len(quoted)-1]), nil
+	r.pos++
+	r.next()
+	if strings.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], nil
 	}
-	return name, json.Unmarshal(quoted, &name)
-}
-
-// value returns the next value as it stands.
-func (s *splitter) value() ([]byte, error) {
-	c := s.next()
-	start := s.pos
-	switch c {
-	case '"':
-		err := s.skipString()
-		return s.data[start:s.pos], err
-	case '{', '[':
-		err := s.skipNested()
-		return s.data[start:s.pos], err
-	}
-	for s.pos < len(s.data) && bytes.IndexByte([]byte(",]} \t\r\n"), s.data[s.pos]) < 0 {
-		s.pos++
-	}
-	if s.pos == start {
-		return nil, s.errorf("want a value")
-	}
-	return s.data[start:s.pos], nil
+	return name, json.Unmarshal([]byte(quoted), &name)
 }
 
 // skipString moves past a string.
-func (s *splitter) skipString() error {
-	end := codec.StringEnd(s.text, s.pos+1)
+func (r *Reader) skipString() error {
+	end := codec.StringEnd(r.text, r.pos+1)
 	if end < 0 {
-		s.pos = min(s.pos+1, len(s.data))
-		return s.errorf("a string does not end")
+		return r.errorf("a string does not end")
 	}
-	s.pos = end
-	return nil
-}
-
-// skipNested moves past an object or a list.
-func (s *splitter) skipNested() error {
-	end := codec.NestedEnd(s.text, s.pos, math.MaxInt)
-	if end < 0 {
-		s.pos = len(s.data)
-		return s.errorf("unexpected end")
-	}
-	s.pos = end
+	r.pos = end
 	return nil
 }

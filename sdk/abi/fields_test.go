@@ -108,3 +108,72 @@ func FuzzFields(f *testing.F) {
 		}
 	})
 }
+
+// TestReader reads some values, goes into others, and passes over the rest.
+func TestReader(t *testing.T) {
+	const document = ` {"a": {"x":[1,"]"],"y":{}} , "b":[ {"c":"d"} , null,"e" ],"\u0066":null,"g":{"h":1},"i":"j"} `
+	var got []string
+	note := func(what string, value []byte) { got = append(got, what+"="+string(value)) }
+	r := NewReader([]byte(document))
+	item := func() error {
+		if r.Null() {
+			note("null", nil)
+			return nil
+		}
+		value, err := r.Value()
+		note("item", value)
+		return err
+	}
+	err := r.Fields(func(name string) error {
+		switch name {
+		case "a":
+			return r.Fields(func(name string) error {
+				if name == "y" {
+					return nil
+				}
+				return r.Items(item)
+			})
+		case "b":
+			return r.Items(item)
+		case "f":
+			note(name, nil)
+			if !r.Null() {
+				t.Error("f is not null")
+			}
+		case "i":
+			value, err := r.Value()
+			note(name, value)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.End(); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"item=1", `item="]"`, `item={"c":"d"}`, "null=", `item="e"`, "f=", `i="j"`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestReaderFails stops where a value is another than it is read as, at whatever depth.
+func TestReaderFails(t *testing.T) {
+	for _, document := range []string{`{"a":[]}`, `{"a":{"b":`, `{"a":{"b":1]}`, `{"a":{"b" 1}}`, `{"a":{}`, `{"a":{}}}`, `{"a":}`, `{"a":nul}`} {
+		r := NewReader([]byte(document))
+		err := r.Fields(func(string) error {
+			if r.Null() {
+				return nil
+			}
+			return r.Fields(func(string) error { return nil })
+		})
+		if err == nil {
+			err = r.End()
+		}
+		if err == nil {
+			t.Errorf("%s: no error", document)
+		}
+	}
+}

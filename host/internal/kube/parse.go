@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -23,8 +24,8 @@ func Parse(data []byte, kind schema.GroupVersionKind) (*Object, error) {
 	o := &Object{Kind: kind}
 	p := parsers.Get().(*parser)
 	defer p.release()
-	p.object = o
-	if err := abi.Fields(data, p.field); err != nil {
+	p.object, p.reader = o, abi.NewReader(data)
+	if err := p.read(); err != nil {
 		return nil, fmt.Errorf("cannot decode an object of kind %s: %w", kind.Kind, err)
 	}
 	if p.apiVersion != "" && p.kind != "" && (p.kind != kind.Kind || p.apiVersion != kind.GroupVersion().String()) {
@@ -42,6 +43,7 @@ type field struct {
 // parser goes once over an object. What it keeps of it are spans of the data.
 type parser struct {
 	object           *Object
+	reader           *abi.Reader
 	apiVersion, kind string
 	fields           []field // of the object, without metadata
 	metadata         []field // as modules see it
@@ -59,35 +61,61 @@ func (p *parser) release() {
 	parsers.Put(p)
 }
 
-func (p *parser) field(name string, value json.RawMessage) (err error) {
+func (p *parser) read() error {
+	if err := p.reader.Fields(p.field); err != nil {
+		return err
+	}
+	return p.reader.End()
+}
+
+func (p *parser) field(name string) (err error) {
 	switch name {
 	case "apiVersion":
-		p.apiVersion, err = text(value)
+		p.apiVersion, err = readText(p.reader)
 	case "kind":
-		p.kind, err = text(value)
+		p.kind, err = readText(p.reader)
 	case "metadata":
 		p.metadata = p.room[0][:0]
-		err = abi.Fields(value, p.metadataField)
+		return p.reader.Fields(p.metadataField)
 	default:
 		if p.fields == nil {
 			p.fields = p.room[1][:0]
 		}
-		p.fields = append(p.fields, field{name, value})
+		p.fields, err = p.keep(p.fields, name)
 	}
 	return err
 }
 
-func (p *parser) metadataField(name string, value json.RawMessage) (err error) {
-	o := p.object
+// keep reads a value, and keeps it among others.
+func (p *parser) keep(fields []field, name string) ([]field, error) {
+	value, err := p.reader.Value()
+	return append(fields, field{name, value}), err
+}
+
+func (p *parser) metadataField(name string) (err error) {
 	switch name {
 	case "managedFields":
-		return p.managedFields(value)
+		return items(p.reader, p.managedEntry)
 	case "resourceVersion":
-		o.ResourceVersion, err = text(value)
+		p.object.ResourceVersion, err = readText(p.reader)
 		return err
 	case "annotations":
 		p.annotations = p.room[2][:0]
-		return p.ownAnnotations(value)
+		if p.reader.Null() {
+			return nil
+		}
+		return p.reader.Fields(p.annotation)
+	}
+	if p.metadata, err = p.keep(p.metadata, name); err != nil {
+		return err
+	}
+	return p.look(name, p.metadata[len(p.metadata)-1].value)
+}
+
+// look decodes a field of the metadata that the host reads, too.
+func (p *parser) look(name string, value json.RawMessage) (err error) {
+	o := p.object
+	switch name {
 	case "name":
 		o.Name, err = text(value)
 	case "namespace":
@@ -97,53 +125,57 @@ func (p *parser) metadataField(name string, value json.RawMessage) (err error) {
 		uid, err = text(value)
 		o.UID = types.UID(uid)
 	case "generation":
-		err = json.Unmarshal(value, &o.Generation)
+		if o.Generation, err = strconv.ParseInt(string(value), 10, 64); err != nil {
+			err = json.Unmarshal(value, &o.Generation)
+		}
 	case "deletionTimestamp":
 		o.Deleting = string(value) != "null"
 	case "finalizers":
-		err = items(value, p.finalizer)
+		return items(abi.NewReader(value), p.finalizer)
 	case "ownerReferences":
-		err = items(value, p.owner)
+		return items(abi.NewReader(value), p.owner)
 	}
-	p.metadata = append(p.metadata, field{name, value})
 	return err
 }
 
 // items visits the items of a list, of which null has none.
-func items(list json.RawMessage, visit func(json.RawMessage) error) error {
-	if string(list) == "null" {
+func items(r *abi.Reader, visit func(*abi.Reader) error) error {
+	if r.Null() {
 		return nil
 	}
-	return abi.Items(list, func(item json.RawMessage) error {
-		if string(item) == "null" {
+	return r.Items(func() error {
+		if r.Null() {
 			return nil
 		}
-		return visit(item)
+		return visit(r)
 	})
 }
 
-func (p *parser) finalizer(value json.RawMessage) error {
-	name, err := text(value)
+func (p *parser) finalizer(r *abi.Reader) error {
+	name, err := readText(r)
 	p.object.Finalizers = append(p.object.Finalizers, name)
 	return err
 }
 
-func (p *parser) owner(reference json.RawMessage) error {
+func (p *parser) owner(r *abi.Reader) error {
 	var owner Owner
-	err := abi.Fields(reference, func(name string, value json.RawMessage) (err error) {
+	err := r.Fields(func(name string) (err error) {
 		switch name {
 		case "apiVersion":
-			owner.APIVersion, err = text(value)
+			owner.APIVersion, err = readText(r)
 		case "kind":
-			owner.Kind, err = text(value)
+			owner.Kind, err = readText(r)
 		case "name":
-			owner.Name, err = text(value)
+			owner.Name, err = readText(r)
 		case "uid":
 			var uid string
-			uid, err = text(value)
+			uid, err = readText(r)
 			owner.UID = types.UID(uid)
 		case "controller":
-			err = json.Unmarshal(value, &owner.Controller)
+			var value json.RawMessage
+			if value, err = r.Value(); err == nil {
+				err = json.Unmarshal(value, &owner.Controller)
+			}
 		}
 		return err
 	})
@@ -151,50 +183,44 @@ func (p *parser) owner(reference json.RawMessage) error {
 	return err
 }
 
-// ownAnnotations takes the host's own annotations out.
-func (p *parser) ownAnnotations(value json.RawMessage) error {
-	if string(value) == "null" {
-		return nil
-	}
-	return abi.Fields(value, func(key string, value json.RawMessage) error {
-		if !strings.HasPrefix(key, abi.HostPrefix) {
-			p.annotations = append(p.annotations, field{key, value})
-			return nil
-		}
-		content, err := text(value)
-		p.object.marks = append(p.object.marks, mark{key, content})
+// annotation takes the host's own annotations out.
+func (p *parser) annotation(key string) (err error) {
+	if !strings.HasPrefix(key, abi.HostPrefix) {
+		p.annotations, err = p.keep(p.annotations, key)
 		return err
-	})
-}
-
-// managedFields keeps the host's own entries. There is none unless the text has the beginning of a manager's name.
-func (p *parser) managedFields(value json.RawMessage) error {
-	if !bytes.Contains(value, []byte(`"`+ManagerPrefix)) {
-		return nil
 	}
-	return items(value, p.managedEntry)
+	content, err := readText(p.reader)
+	p.object.marks = append(p.object.marks, mark{strings.Clone(key), content})
+	return err
 }
 
-func (p *parser) managedEntry(value json.RawMessage) error {
-	var operation string
-	var made entry
-	err := abi.Fields(value, func(name string, value json.RawMessage) (err error) {
+// managedEntry keeps the host's own entries of managedFields.
+func (p *parser) managedEntry(r *abi.Reader) error {
+	var manager, operation, subresource, fields json.RawMessage
+	err := r.Fields(func(name string) (err error) {
 		switch name {
 		case "manager":
-			made.manager, err = text(value)
+			manager, err = r.Value()
 		case "operation":
-			operation, err = text(value)
+			operation, err = r.Value()
 		case "subresource":
-			made.subresource, err = text(value)
+			subresource, err = r.Value()
 		case "fieldsV1":
-			made.fields = value
+			fields, err = r.Value()
 		}
 		return err
 	})
-	if strings.HasPrefix(made.manager, ManagerPrefix) && operation == "Apply" {
-		made.fields = slices.Clone(made.fields)
-		p.object.entries = append(p.object.entries, made)
+	if err != nil || !bytes.HasPrefix(manager, []byte(`"`+ManagerPrefix)) {
+		return err
 	}
+	if what, err := text(operation); err != nil || what != "Apply" {
+		return err
+	}
+	made := entry{fields: slices.Clone(fields)}
+	if made.manager, err = text(manager); err == nil {
+		made.subresource, err = text(subresource)
+	}
+	p.object.entries = append(p.object.entries, made)
 	return err
 }
 
@@ -236,9 +262,22 @@ func comma(dst []byte) []byte {
 	return append(dst, ',')
 }
 
-// text decodes a string.
+// readText reads a string.
+func readText(r *abi.Reader) (string, error) {
+	value, err := r.Value()
+	if err != nil {
+		return "", err
+	}
+	return text(value)
+}
+
+// text decodes a string. Of nothing it is empty.
 func text(value json.RawMessage) (s string, err error) {
-	if n := len(value); n >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
+	n := len(value)
+	if n == 0 {
+		return "", nil
+	}
+	if n >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
 		return string(value[1 : n-1]), nil
 	}
 	err = json.Unmarshal(value, &s)

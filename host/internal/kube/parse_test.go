@@ -109,7 +109,7 @@ func TestParse(t *testing.T) {
 			reason: "only what the host's own managers own by Apply tells it anything",
 			text: `{"metadata":{"name":"a","managedFields":[{"manager":"kubectl","operation":"Apply","fieldsV1":{"f:a":{}}},` +
 				`{"manager":"wasmloop/c","operation":"Apply","apiVersion":"v1","time":"2026-01-02T12:00:00Z","fieldsType":"FieldsV1","fieldsV1":{"f:data":{"f:k":{}}}},` +
-				`{"manager":"wasmloop/c","operation":"Update","fieldsV1":{"f:b":{}}},` +
+				`{"manager":"wasmloop/c","operation":"Update","fieldsV1":{"f:b":{}}},{"manager":"wasmloop/c","fieldsV1":{"f:b":{}}},null,{},` +
 				`{"manager":"wasmloop/c","operation":"Apply","subresource":"status","fieldsV1":{"f:status":{}}},` +
 				`{"manager":"wasmloop","operation":"Apply","fieldsV1":{"f:c":{}}}]}}`,
 			want: func() *Object {
