@@ -201,7 +201,13 @@ func (r *Reader) name() (name string, err error) {
 	if strings.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1], nil
 	}
-	return name, json.Unmarshal([]byte(quoted), &name)
+	return unquoted(quoted)
+}
+
+// unquoted decodes a string that has escapes.
+func unquoted(quoted string) (s string, err error) {
+	err = json.Unmarshal([]byte(quoted), &s)
+	return s, err
 }
 
 // skipString moves past a string.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/wasmloop/wasmloop/sdk/internal/codec"
 )
 
 // maxDepth bounds how deep a document may nest. The deepest object that the API server takes (a CRD with its schema)
@@ -140,15 +142,17 @@ func (p *parser) object(depth int) (any, *DecodeError) {
 		if err != nil {
 			return nil, err
 		}
-		if _, twice := object[key]; twice {
-			return nil, (&DecodeError{Message: "duplicate key"}).within(keySegment(key))
-		}
 		if p.space() != ':' {
 			return nil, p.errorf("want ':' after key %q", key)
 		}
 		p.pos++
-		if object[key], err = p.value(depth + 1); err != nil {
+		value, err := p.value(depth + 1)
+		if err != nil {
 			return nil, err.within(keySegment(key))
+		}
+		before := len(object)
+		if object[key] = value; len(object) == before {
+			return nil, (&DecodeError{Message: "duplicate key"}).within(keySegment(key))
 		}
 		more, err := p.separator('}')
 		if !more {
@@ -159,11 +163,11 @@ func (p *parser) object(depth int) (any, *DecodeError) {
 
 func (p *parser) list(depth int) (any, *DecodeError) {
 	p.pos++ // [
-	list := make([]any, 0)
 	if p.space() == ']' {
 		p.pos++
-		return list, nil
+		return []any{}, nil
 	}
+	list := make([]any, 0, 2)
 	for {
 		value, err := p.value(depth + 1)
 		if err != nil {
@@ -189,7 +193,7 @@ func (p *parser) separator(closing byte) (more bool, err *DecodeError) {
 
 func (p *parser) string() (string, *DecodeError) {
 	start, escaped := p.pos, false
-	for p.pos++; p.pos < len(p.data); p.pos++ {
+	for p.pos = codec.PlainEnd(p.data, p.pos+1); p.pos < len(p.data); p.pos++ {
 		switch c := p.data[p.pos]; {
 		case c == '\\':
 			escaped = true
@@ -198,17 +202,18 @@ func (p *parser) string() (string, *DecodeError) {
 			return "", p.errorf("control character in a string")
 		case c == '"':
 			p.pos++
-			return p.unquote(p.data[start:p.pos], escaped)
+			if escaped {
+				return p.unquote(p.data[start:p.pos])
+			}
+			return p.data[start+1 : p.pos-1], nil
 		}
 	}
 	p.pos = len(p.data)
 	return "", p.errorf("a string does not end")
 }
 
-func (p *parser) unquote(quoted string, escaped bool) (s string, err *DecodeError) {
-	if !escaped {
-		return quoted[1 : len(quoted)-1], nil
-	}
+// unquote decodes a string that has escapes.
+func (p *parser) unquote(quoted string) (s string, err *DecodeError) {
 	if json.Unmarshal([]byte(quoted), &s) != nil {
 		return "", p.errorf("a string with a bad escape ends")
 	}
@@ -252,6 +257,10 @@ func escapedRune(text string) rune {
 
 func (p *parser) number() (any, *DecodeError) {
 	start := p.pos
+	if n, end, ok := codec.Whole(p.data, start); ok {
+		p.pos = end
+		return n, nil
+	}
 	for p.pos < len(p.data) && strings.IndexByte("+-.0123456789eE", p.data[p.pos]) >= 0 {
 		p.pos++
 	}

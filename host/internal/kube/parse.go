@@ -272,14 +272,19 @@ func readText(r *abi.Reader) (string, error) {
 }
 
 // text decodes a string. Of nothing it is empty.
-func text(value json.RawMessage) (s string, err error) {
-	n := len(value)
-	if n == 0 {
+func text(value json.RawMessage) (string, error) {
+	switch n := len(value); {
+	case n == 0:
 		return "", nil
-	}
-	if n >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
+	case n >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0:
 		return string(value[1 : n-1]), nil
+	default:
+		return unusualText(value)
 	}
+}
+
+// unusualText decodes a string that has escapes, or what is none.
+func unusualText(value json.RawMessage) (s string, err error) {
 	err = json.Unmarshal(value, &s)
 	return s, err
 }

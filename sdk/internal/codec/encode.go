@@ -339,7 +339,7 @@ type eface struct{ typ, data unsafe.Pointer }
 
 // string writes a string.
 func (e *encoder) string(s string) bool {
-	plain := plainEnd(s, 0)
+	plain := PlainEnd(s, 0)
 	if plain < len(s) {
 		return e.unusual(s, plain)
 	}

@@ -33,28 +33,32 @@ func (d *decoder) literal(literal string) bool {
 
 // whole reads a whole number that is written as such.
 func (d *decoder) whole() (n int64, ok bool) {
-	start := d.pos
-	negative := d.text[d.pos] == '-'
-	if negative {
-		d.pos++
+	n, d.pos, ok = Whole(d.text, d.pos)
+	return n, ok
+}
+
+// Whole reads a whole number that is written as such, and begins at an index of text, and returns the index after it.
+func Whole(text string, start int) (n int64, end int, ok bool) {
+	digits := start
+	if text[start] == '-' {
+		digits++
 	}
-	digits := d.pos
-	for ; d.pos < len(d.text) && '0' <= d.text[d.pos] && d.text[d.pos] <= '9'; d.pos++ {
-		n = n*10 + int64(d.text[d.pos]-'0')
+	end = digits
+	for ; end < len(text) && '0' <= text[end] && text[end] <= '9'; end++ {
+		n = n*10 + int64(text[end]-'0')
 	}
-	length := d.pos - digits
-	if length == 0 || length > 1 && d.text[digits] == '0' || d.pos < len(d.text) && strings.IndexByte(".eE", d.text[d.pos]) >= 0 {
-		return 0, false
+	length := end - digits
+	if length == 0 || length > 1 && text[digits] == '0' || end < len(text) && strings.IndexByte(".eE", text[end]) >= 0 {
+		return 0, end, false
 	}
 	if length > 18 { // it may be out of range
-		var err error
-		n, err = strconv.ParseInt(d.text[start:d.pos], 10, 64)
-		return n, err == nil
+		n, err := strconv.ParseInt(text[start:end], 10, 64)
+		return n, end, err == nil
 	}
-	if negative {
+	if digits > start {
 		n = -n
 	}
-	return n, true
+	return n, end, true
 }
 
 // number reads a number.
@@ -81,7 +85,7 @@ func (d *decoder) string() (s string, ok bool) {
 		return "", false
 	}
 	start := d.pos + 1
-	end := plainEnd(d.text, start)
+	end := PlainEnd(d.text, start)
 	if end == len(d.text) || d.text[end] != '"' {
 		return d.unusual(start, end)
 	}
@@ -114,9 +118,9 @@ func zeros(x uint64) uint64 { return ^(x&low + low | x | low) }
 // firstByte returns the index of the first byte that has a bit in a word, which has one.
 func firstByte(word uint64) int { return bits.TrailingZeros64(word) / 8 }
 
-// plainEnd returns the index of the first byte of text, from an index on, that does not stand for itself in a JSON string or
+// PlainEnd returns the index of the first byte of text, from an index on, that does not stand for itself in a JSON string or
 // is not ASCII; the text's length if there is none.
-func plainEnd(text string, from int) int {
+func PlainEnd(text string, from int) int {
 	i := from
 	for ; i+8 <= len(text); i += 8 {
 		word := wordAt(text, i)
