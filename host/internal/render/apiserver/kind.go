@@ -32,6 +32,7 @@ type kind struct {
 	without  map[string][]string                    // the fields that the filters leave out
 	fields   *fieldsOf                              // of what is applied
 	created  *fieldsOf                              // of what is created
+	blank    map[string]any                         // what empty returns copies of
 }
 
 // model is what a kind's schema says.
@@ -57,6 +58,8 @@ type model interface {
 func (k *kind) complete() error {
 	status := fieldpath.NewSet(fieldpath.MakePathOrDie("status"))
 	others := fieldpath.NewSet(fieldpath.MakePathOrDie("metadata"), fieldpath.MakePathOrDie("spec"))
+	k.blank = k.zero()
+	k.blank["apiVersion"], k.blank["kind"] = k.GroupVersion().String(), k.Kind
 	k.managers = map[string]*managedfields.FieldManager{}
 	k.without = map[string][]string{"": {"status"}, "status": {"metadata", "spec"}}
 	typed, err := k.types().ObjectToTyped(k.empty())
@@ -94,9 +97,7 @@ func (k *kind) manager(subresource string, filter fieldpath.Filter) (*managedfie
 
 // empty returns what an object of the kind is compared with when it is created.
 func (k *kind) empty() *unstructured.Unstructured {
-	object := k.zero()
-	object["apiVersion"], object["kind"] = k.GroupVersion().String(), k.Kind
-	return &unstructured.Unstructured{Object: object}
+	return &unstructured.Unstructured{Object: runtime.DeepCopyJSON(k.blank)}
 }
 
 // present returns a stored object in the kind's version.

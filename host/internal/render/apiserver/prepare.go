@@ -14,7 +14,7 @@ import (
 // prepareCreate sets what a client has no say in when an object is created.
 func (k *kind) prepareCreate(object *unstructured.Unstructured) {
 	if k.status {
-		restore(object, k.empty(), "status")
+		restore(object, &unstructured.Unstructured{Object: k.blank}, "status")
 	}
 	if k.generation {
 		object.SetGeneration(1)
