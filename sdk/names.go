@@ -1,14 +1,11 @@
 package sdk
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/wasmloop/wasmloop/sdk/internal/codec"
@@ -93,21 +90,12 @@ func MergeLabels(sets ...map[string]string) map[string]string {
 // Hash returns a short hash of value's JSON encoding, 16 hexadecimal digits. In an annotation of a pod template it
 // makes pods roll when what they mount changes. It is no protection against someone who looks for collisions.
 func Hash(value any) string {
-	data, err := codec.Append(make([]byte, 0, 256), value)
+	data, err := codec.Marshal(value)
 	if err != nil {
 		panic(fmt.Sprintf("sdk.Hash: %v", err)) // only a programming mistake, like a channel in a struct
 	}
-	if slices.ContainsFunc(data, escapedInHTML) {
-		var escaped bytes.Buffer
-		json.HTMLEscape(&escaped, data)
-		data = escaped.Bytes()
-	}
 	return hash(data)
 }
-
-// escapedInHTML tells whether a byte is, or may begin, a character that encoding/json escapes for HTML's sake: U+2028 and U+2029
-// begin with E2.
-func escapedInHTML(c byte) bool { return c == '<' || c == '>' || c == '&' || c == 0xe2 }
 
 // hash is FNV-1a, and a last mixing step so that each digit depends on all of the data. A cryptographic hash would make
 // every module 160 KB larger.

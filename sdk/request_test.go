@@ -26,6 +26,9 @@ func TestHashIsThatOfJSON(t *testing.T) {
 		map[string]string{"b": "1", "a": "é"},
 		map[string]any{"a": []any{1, 2.5, true, nil}},
 		struct{ Object }{NewObject("v1", "ConfigMap", "a")},
+		struct {
+			A string `json:",string"`
+		}{"<"},
 	} {
 		encoded, err := json.Marshal(value)
 		if err != nil {

@@ -114,6 +114,7 @@ func (r *Reader) separator(closing byte, first bool) (ended bool, err error) {
 		return false, r.errorf("want ',' or '" + string(closing) + "'")
 	}
 	r.pos++
+	r.next()
 	return false, nil
 }
 

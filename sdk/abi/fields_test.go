@@ -3,6 +3,7 @@ package abi
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -156,6 +157,20 @@ func TestReader(t *testing.T) {
 	want := []string{"item=1", `item="]"`, `item={"c":"d"}`, "null=", `item="e"`, "f=", `i="j"`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestReaderAsksForNull asks of each item, and leaves it to be passed over if it is another.
+func TestReaderAsksForNull(t *testing.T) {
+	for document, want := range map[string]string{`[ 1 , null, [2] ,null ]`: "no yes no yes", `[null,1]`: "yes no", ` [ ] `: ""} {
+		r, got := NewReader([]byte(document)), []string{}
+		err := r.Items(func() error {
+			got = append(got, map[bool]string{true: "yes", false: "no"}[r.Null()])
+			return nil
+		})
+		if got := strings.Join(got, " "); err != nil || got != want {
+			t.Errorf("%s: got %q and error %v, want %q", document, got, err, want)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -95,7 +94,11 @@ func (p *parser) keep(fields []field, name string) ([]field, error) {
 func (p *parser) metadataField(name string) (err error) {
 	switch name {
 	case "managedFields":
-		return items(p.reader, p.managedEntry)
+		value, err := p.reader.Value()
+		if err != nil || !bytes.Contains(value, []byte(`"`+ManagerPrefix)) {
+			return err // there is none of the host's own
+		}
+		return items(abi.NewReader(value), p.managedEntry)
 	case "resourceVersion":
 		p.object.ResourceVersion, err = readText(p.reader)
 		return err
@@ -125,7 +128,9 @@ func (p *parser) look(name string, value json.RawMessage) (err error) {
 		uid, err = text(value)
 		o.UID = types.UID(uid)
 	case "generation":
-		if o.Generation, err = strconv.ParseInt(string(value), 10, 64); err != nil {
+		if n, ok := digits(value); ok {
+			o.Generation = n
+		} else {
 			err = json.Unmarshal(value, &o.Generation)
 		}
 	case "deletionTimestamp":
@@ -196,31 +201,25 @@ func (p *parser) annotation(key string) (err error) {
 
 // managedEntry keeps the host's own entries of managedFields.
 func (p *parser) managedEntry(r *abi.Reader) error {
-	var manager, operation, subresource, fields json.RawMessage
+	var operation string
+	var made entry
 	err := r.Fields(func(name string) (err error) {
 		switch name {
 		case "manager":
-			manager, err = r.Value()
+			made.manager, err = readText(r)
 		case "operation":
-			operation, err = r.Value()
+			operation, err = readText(r)
 		case "subresource":
-			subresource, err = r.Value()
+			made.subresource, err = readText(r)
 		case "fieldsV1":
-			fields, err = r.Value()
+			made.fields, err = r.Value()
 		}
 		return err
 	})
-	if err != nil || !bytes.HasPrefix(manager, []byte(`"`+ManagerPrefix)) {
-		return err
+	if strings.HasPrefix(made.manager, ManagerPrefix) && operation == "Apply" {
+		made.fields = slices.Clone(made.fields)
+		p.object.entries = append(p.object.entries, made)
 	}
-	if what, err := text(operation); err != nil || what != "Apply" {
-		return err
-	}
-	made := entry{fields: slices.Clone(fields)}
-	if made.manager, err = text(manager); err == nil {
-		made.subresource, err = text(subresource)
-	}
-	p.object.entries = append(p.object.entries, made)
 	return err
 }
 
@@ -271,20 +270,30 @@ func readText(r *abi.Reader) (string, error) {
 	return text(value)
 }
 
-// text decodes a string. Of nothing it is empty.
+// text decodes a string.
 func text(value json.RawMessage) (string, error) {
-	switch n := len(value); {
-	case n == 0:
-		return "", nil
-	case n >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0:
+	if n := len(value); n >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
 		return string(value[1 : n-1]), nil
-	default:
-		return unusualText(value)
 	}
+	return unusualText(value)
 }
 
 // unusualText decodes a string that has escapes, or what is none.
 func unusualText(value json.RawMessage) (s string, err error) {
 	err = json.Unmarshal(value, &s)
 	return s, err
+}
+
+// digits decodes a number that is written as JSON writes small ones that are whole and not negative.
+func digits(value json.RawMessage) (n int64, ok bool) {
+	if len(value) == 0 || len(value) > 18 || value[0] == '0' && len(value) > 1 {
+		return 0, false
+	}
+	for _, c := range value {
+		if c < '0' || '9' < c {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }

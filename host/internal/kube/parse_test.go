@@ -151,6 +151,8 @@ func TestParseFaults(t *testing.T) {
 		"name of no string":     {"it could not be found again", `{"metadata":{"name":1}}`},
 		"name that breaks off":  {"it could not be found again", `{"metadata":{"name":"\u00"}}`},
 		"generation, a string":  {"it is counted", `{"metadata":{"generation":"1"}}`},
+		"generation, no JSON":   {"what modules see of it must be a number", `{"metadata":{"generation":007}}`},
+		"generation, with plus": {"what modules see of it must be a number", `{"metadata":{"generation":+5}}`},
 		"annotation, a number":  {"annotations are strings", `{"metadata":{"annotations":{"wasmloop.dev/applied":1}}}`},
 		"owners of no list":     {"an owner could be overlooked", `{"metadata":{"ownerReferences":{}}}`},
 		"entries of no list":    {"fields could be taken for lost", `{"metadata":{"managedFields":{"manager":"wasmloop/c"}}}`},

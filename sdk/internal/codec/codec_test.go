@@ -203,6 +203,11 @@ func encodeBoth(t *testing.T, value any) {
 	if err == nil && !bytes.Equal(got, append([]byte("before"), want...)) {
 		t.Fatalf("%#v:\nwant before%s\ngot  %s", value, want, got)
 	}
+	want, wantErr = json.Marshal(value)
+	got, err = Marshal(value)
+	if !sameError(err, wantErr) || !bytes.Equal(got, want) {
+		t.Fatalf("%#v:\nwant %s and error %v\ngot  %s and error %v", value, want, wantErr, got, err)
+	}
 }
 
 func decodeAll(t *testing.T, document string) {
@@ -326,6 +331,17 @@ func TestEnds(t *testing.T) {
 			t.Fatalf("%s: it ends at %d, want %d", document, got, want)
 		}
 	}
+	// What is no JSON ends where it does byte by byte.
+	const characters = "{}[]\"\\ a\xdb\x80"
+	for range 500_000 {
+		document := []byte{'['}
+		for range random.IntN(40) {
+			document = append(document, characters[random.IntN(len(characters))])
+		}
+		if got, want := NestedEnd(string(document), 0, maxDepth), restEnd(string(document), 1, 1, false); got != want {
+			t.Fatalf("%q: it ends at %d, want %d", document, got, want)
+		}
+	}
 	for _, endless := range []string{`"`, `"\"`, `"12345678`, `"1234567\"`, `"\\\"`} {
 		if end := StringEnd(endless, 1); end != -1 {
 			t.Errorf("%s ends at %d", endless, end)
@@ -385,6 +401,10 @@ func TestValues(t *testing.T) {
 		map[bool]int(nil),
 		map[string]func(){"nil": nil},
 		word("w"),
+		struct {
+			A string `json:",string"`
+		}{"<"},
+		[]any{"<&>", json.RawMessage("\"<\u2028\""), ownMethods{"<"}, map[string]string{"<": "\u2029"}},
 		[]word{"a"},
 		map[string]any{"b": int32(1), "a": []byte("hi")},
 		struct {

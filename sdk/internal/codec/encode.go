@@ -22,6 +22,26 @@ func Append(to []byte, value any) ([]byte, error) {
 	return append(to, encoded...), err
 }
 
+// Marshal returns a value's JSON as json.Marshal does, which escapes what HTML would need to be.
+func Marshal(value any) ([]byte, error) {
+	e := encoder{text: make([]byte, 0, initialSize)}
+	if !e.any(value, 0) {
+		return json.Marshal(value)
+	}
+	if !slices.ContainsFunc(e.text, escapedInHTML) {
+		return e.text, nil
+	}
+	var escaped bytes.Buffer
+	json.HTMLEscape(&escaped, e.text)
+	return escaped.Bytes(), nil
+}
+
+// initialSize is how much room there is at first for what is encoded, in bytes.
+const initialSize = 256
+
+// escapedInHTML tells whether a byte is, or may begin, a character that json.Marshal escapes: U+2028 and U+2029 begin with E2.
+func escapedInHTML(c byte) bool { return c == '<' || c == '>' || c == '&' || c == 0xe2 }
+
 // encode has encoding/json encode a value.
 func encode(value any) ([]byte, error) {
 	var buffer bytes.Buffer

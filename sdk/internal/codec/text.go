@@ -48,7 +48,7 @@ func Whole(text string, start int) (n int64, end int, ok bool) {
 		n = n*10 + int64(text[end]-'0')
 	}
 	length := end - digits
-	if length == 0 || length > 1 && text[digits] == '0' || end < len(text) && strings.IndexByte(".eE", text[end]) >= 0 {
+	if length == 0 || length > 1 && text[digits] == '0' || end < len(text) && strings.IndexByte("+-.eE", text[end]) >= 0 {
 		return 0, end, false
 	}
 	if length > 18 { // it may be out of range
@@ -207,17 +207,17 @@ func (d *decoder) skipTo(end int) bool {
 	return end >= 0
 }
 
-// NestedEnd returns the index after a list or an object that begins at an index of text; -1 if it does not end, or has more than
-// deepest of them one in the other. It looks at eight bytes at a time, and at nothing but brackets and strings.
+// NestedEnd returns the index after a list or an object that begins at an index of text; -1 if it does not end, or goes a few
+// deeper than deepest. It looks at eight bytes at a time, and at nothing but brackets and strings.
 func NestedEnd(text string, at, deepest int) int {
 	i, depth := at+1, 1
 	inString := uint64(0) // high if i is within one
 	for i+8 <= len(text) && depth <= deepest {
 		word := wordAt(text, i)
 		quotes, backslashes := zeros(word^'"'*ones), zeros(word^'\\'*ones)
-		looked, next := uint64(high), i+8
-		if backslashes != 0 { // look as far as the first one, and go on after what it escapes
-			looked, next = backslashes&-backslashes-1, i+firstByte(backslashes)+2
+		looked := uint64(high)
+		if backslashes != 0 { // look as far as the first one
+			looked = backslashes&-backslashes - 1
 			quotes &= looked
 		}
 		// The product has in each byte how many quotes there are up to there. Within a string that is an odd number.
@@ -231,7 +231,9 @@ func NestedEnd(text string, at, deepest int) int {
 		}
 		depth += bits.OnesCount64(opening) - bits.OnesCount64(closing)
 		inString = uint64(int64(strings)>>63) & high
-		i = next
+		if i += 8; backslashes != 0 { // go on after what it escapes
+			i += firstByte(backslashes) + 1 + int(strings>>63) - 8
+		}
 	}
 	if depth > deepest {
 		return -1
