@@ -68,7 +68,7 @@ func decodeRequest[T any](data []byte) (*Request[T], error) {
 // only in case.
 func decodeMeta(data codec.Part) (meta Meta, err error) {
 	object, err := codec.Decode[codec.Parts](data)
-	if metadata, found := object.Get("metadata"); found {
+	if metadata, found := object.Get("metadata"); found && err == nil {
 		meta, err = codec.Decode[Meta](metadata)
 	}
 	if err == nil {

@@ -73,10 +73,7 @@ func (r *Reader) Fields(visit func(name string) error) error {
 			return err
 		}
 		at := r.pos
-		if err := visit(name); err != nil {
-			return err
-		}
-		if err := r.pass(at); err != nil {
+		if err := r.pass(at, visit(name)); err != nil {
 			return err
 		}
 	}
@@ -93,10 +90,7 @@ func (r *Reader) Items(visit func() error) error {
 			return err
 		}
 		at := r.pos
-		if err := visit(); err != nil {
-			return err
-		}
-		if err := r.pass(at); err != nil {
+		if err := r.pass(at, visit()); err != nil {
 			return err
 		}
 	}
@@ -118,12 +112,11 @@ func (r *Reader) separator(closing byte, first bool) (ended bool, err error) {
 	return false, nil
 }
 
-// pass moves past the value at an index, if nobody has read it.
-func (r *Reader) pass(at int) error {
-	if r.pos > at {
-		return nil
+// pass moves past the value at an index, if whoever has visited it without an error has not read it.
+func (r *Reader) pass(at int, err error) error {
+	if err == nil && r.pos == at {
+		_, err = r.Value()
 	}
-	_, err := r.Value()
 	return err
 }
 

@@ -128,11 +128,7 @@ func (p *parser) look(name string, value json.RawMessage) (err error) {
 		uid, err = text(value)
 		o.UID = types.UID(uid)
 	case "generation":
-		if n, ok := digits(value); ok {
-			o.Generation = n
-		} else {
-			err = json.Unmarshal(value, &o.Generation)
-		}
+		err = json.Unmarshal(value, &o.Generation)
 	case "deletionTimestamp":
 		o.Deleting = string(value) != "null"
 	case "finalizers":
@@ -282,18 +278,4 @@ func text(value json.RawMessage) (string, error) {
 func unusualText(value json.RawMessage) (s string, err error) {
 	err = json.Unmarshal(value, &s)
 	return s, err
-}
-
-// digits decodes a number that is written as JSON writes small ones that are whole and not negative.
-func digits(value json.RawMessage) (n int64, ok bool) {
-	if len(value) == 0 || len(value) > 18 || value[0] == '0' && len(value) > 1 {
-		return 0, false
-	}
-	for _, c := range value {
-		if c < '0' || '9' < c {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
 }
